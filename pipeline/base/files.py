@@ -1,0 +1,98 @@
+"""Files that are either whole or absent: atomic writes, sorted JSON, checksums, folders put in place at once."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.base.errors import UserError
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk or a missing permission while writing `path` into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(f"{path}: the disk is full; free some space and run again, nothing was lost") from error
+        if error.errno in (errno.EACCES, errno.EROFS):
+            raise UserError(f"{path}: cannot be written ({error.strerror}); check the folder's permissions") from error
+        raise
+
+
+def write_bytes(path: Path | str, content: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part (POSIX rename)."""
+    path = Path(path)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write JSON whose bytes depend on the value alone: sorted keys, two spaces, one final newline."""
+    write_text(path, json.dumps(value, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read a JSON file; a missing or damaged one is a `UserError` that names it."""
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; run the stage that makes it (`dvc repro`)") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is damaged ({error}); delete it and run `dvc repro` again") from error
+
+
+def sha256(path: Path | str) -> str:
+    """Hex digest of a file's bytes, read in blocks."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(parts: Iterable[str]) -> str:
+    """Hex digest of a sequence of strings, each closed off so that ("ab", "c") and ("a", "bc") differ."""
+    whole = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode("utf-8")
+        whole.update(len(encoded).to_bytes(8, "little") + encoded)
+    return whole.hexdigest()
+
+
+@contextmanager
+def whole_folder(path: Path | str) -> Iterator[Path]:
+    """Fill a folder elsewhere and put it in place at the end, so that `path` is never half written.
+
+    Yields an empty folder beside `path`; on success it replaces `path`, on failure it is removed.
+    """
+    path = Path(path)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        try:
+            yield partial
+            shutil.rmtree(path, ignore_errors=True)
+            partial.replace(path)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)

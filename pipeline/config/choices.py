@@ -1,0 +1,49 @@
+"""`configs/config.yaml`: which file each stage uses. The only place where alternatives are chosen."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pipeline.config.classifier import ClassifierConfig
+from pipeline.config.dataset import DatasetConfig
+from pipeline.config.hardware import HardwareConfig
+from pipeline.config.language_model import FinetuneConfig, PretrainConfig
+from pipeline.config.tokenizer import TokenizerConfig
+from pipeline.models.settings import TransformerSettings
+
+Direction = Literal["forward", "backward"]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The lines of `configs/config.yaml`."""
+
+    generic: str
+    domain: str
+    task: str
+    tokenizer: str
+    model: str
+    pretrain: str
+    pretrained: str
+    finetune_lm: str
+    classifier: str
+    scratch: str
+    hardware: str
+    directions: tuple[Direction, ...]
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.directions) <= 2 or len(set(self.directions)) != len(self.directions):
+            raise ValueError("`directions` must be [forward], [backward] or [forward, backward]")
+
+
+SCHEMAS: dict[str, Any] = {
+    "generic": DatasetConfig,
+    "domain": DatasetConfig,
+    "task": DatasetConfig,
+    "tokenizer": TokenizerConfig,
+    "model": TransformerSettings,
+    "pretrain": PretrainConfig,
+    "finetune_lm": FinetuneConfig,
+    "classifier": ClassifierConfig,
+    "scratch": ClassifierConfig,
+    "hardware": HardwareConfig,
+}

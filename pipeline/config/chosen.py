@@ -1,0 +1,43 @@
+"""What a stage asks for: the config file that `configs/config.yaml` names for one of its choices."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.base.errors import UserError, suggest
+from pipeline.config.read import load, read_yaml
+
+Schema = TypeVar("Schema")
+CONFIGS = Path("configs")
+CHOICES = CONFIGS / "config.yaml"
+
+# Choice in config.yaml -> folder of its alternatives. `pretrained` names a folder of data/pretrained instead.
+FOLDERS = {
+    "generic": "dataset",
+    "domain": "dataset",
+    "task": "dataset",
+    "tokenizer": "tokenizer",
+    "model": "model",
+    "pretrain": "pretrain",
+    "finetune_lm": "finetune_lm",
+    "classifier": "classifier",
+    "scratch": "classifier",
+    "hardware": "hardware",
+}
+
+
+def choice(key: str) -> Any:
+    """The value of one line of `configs/config.yaml`."""
+    choices = read_yaml(CHOICES)
+    if key not in choices:
+        raise UserError(f"{CHOICES}: key `{key}` is missing; add a line `{key}: ...` ({suggest(key, choices)})")
+    return choices[key]
+
+
+def path_of(key: str) -> Path:
+    """The file behind a choice, for instance `configs/model/decoder_small.yaml` for `model`."""
+    return CONFIGS / FOLDERS[key] / f"{choice(key)}.yaml"
+
+
+def chosen(key: str, schema: type[Schema]) -> Schema:
+    """Load and validate the file behind a choice. Paths are relative to the repository root."""
+    return load(schema, path_of(key))

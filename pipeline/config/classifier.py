@@ -1,0 +1,54 @@
+"""Schema of `configs/classifier/*.yaml`."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.config.training import Count, Positive, Share, TrainingConfig
+
+Pool = Literal["last", "max", "mean"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig(TrainingConfig):
+    """Third stage: a classifier from the language model (ULMFiT, section 3.3)."""
+
+    # Passes over the labelled documents in the last phase, with everything unfrozen.
+    epochs: Positive
+    # gradual: head first, then one more layer group a phase, then all; full: everything at once; last: the head alone;
+    # chain_thaw: head, then each group alone, then all (Felbo et al. 2017).
+    unfreeze: Literal["gradual", "full", "last", "chain_thaw"] = "gradual"
+    # Passes over the documents in each phase before the last.
+    phase_epochs: Positive = 1.0
+    # Documents of one optimiser step, over all devices.
+    batch_documents: Count = 16
+    # What is read off the last layer, side by side, over true lengths.
+    pooling: tuple[Pool, ...] = ("last", "max", "mean")
+    # Width of the head's hidden layer; 0 for a linear head.
+    head_width: Annotated[int, Field(ge=0)] = 50
+    # Dropout before each linear layer of the head.
+    head_dropout: tuple[Share, ...] = (0.4, 0.1)
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    # balanced: a class counts in inverse proportion to its documents.
+    class_weights: Literal["none", "balanced"] = "none"
+    # Documents are read in chunks of this many tokens, all of them pooled together ...
+    chunk_tokens: Count = 256
+    # ... each beginning this many tokens before the last one's end ...
+    overlap: Annotated[int, Field(ge=0)] = 0
+    # ... with gradients through this many last chunks (BPT3C) ...
+    gradient_chunks: Count = 2
+    # ... and no more than this many tokens of one document; what is left out is counted.
+    max_tokens: Count = 4096
+    # Read documents with the causal mask of the language model, or see both sides.
+    causal: bool = True
+
+    def __post_init__(self) -> None:
+        if self.overlap >= self.chunk_tokens:
+            raise ValueError(f"`overlap: {self.overlap}` must be below `chunk_tokens: {self.chunk_tokens}`")
+        if not self.pooling:
+            raise ValueError("`pooling` must name at least one of last, max, mean")
+        if len(self.head_dropout) != (2 if self.head_width else 1):
+            raise ValueError(
+                "`head_dropout` needs one rate for each linear layer of the head: two, or one with `head_width: 0`"
+            )

@@ -1,0 +1,78 @@
+"""Schema of `configs/dataset/*.yaml`: where a data set's texts and labels come from.
+
+The words are those of `datasets.load_dataset` (path, name, data_files, split), plus text, label, validation, test.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+LOCAL_FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "text", "folder")
+Part = Literal["train", "validation", "test"]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(gt=0)]
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """One data set, usable as generic corpus, as domain corpus (labels unread) or as task."""
+
+    # "csv", "tsv", "json", "jsonl", "parquet", "text", "folder" (files), "embedded" (installed documentation),
+    # "none", or a hub id such as "stanfordnlp/imdb".
+    path: str
+    # Configuration of a hub set, for instance "wikitext-103-raw-v1"; of an embedded set, its part.
+    name: str | None = None
+    # Commit of a hub set, so that tomorrow's rows are today's.
+    revision: str | None = None
+    # Part -> file name or glob, or a list of them, relative to data/raw/NAME/; `$DATASETS_DIR/...` for files kept elsewhere.
+    data_files: dict[Part, str | tuple[str, ...]] | None = None
+    # Part -> split of the hub set, for instance {train: train+unsupervised, test: test}.
+    split: dict[Part, str] | None = None
+    # Files outside the repository (`$DATASETS_DIR`) carry their sha256: file as written in data_files -> hex digest.
+    sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] | None = None
+    # Column or columns that make a document; several are joined by a blank line.
+    text: str | tuple[str, ...] = "text"
+    # Column of the label; a list of 0/1 columns for several labels a document; null for unlabelled text.
+    label: str | tuple[str, ...] | None = None
+    # Splits one label column into several labels a document, for instance "," or ";".
+    label_separator: str | None = None
+    # Names in the order of a hub set's integer labels; null takes the set's own names.
+    label_names: tuple[str, ...] | None = None
+    # Where one file holds many documents of plain text: one a line, one a block between blank lines, or one a file.
+    documents: Literal["line", "paragraph", "file"] = "line"
+    # Cut from train where the set has no validation part: a share, a number of documents, or 0 for none.
+    validation: Fraction | Count | Literal[0] = 0.1
+    # Cut from train where the set has no test part.
+    test: Fraction | Count | None = None
+    # Keep this many labelled training documents of each class (few-label work); null keeps all.
+    labels_per_class: Count | None = None
+    # Keep at most this many documents of each part, a sample by seed; null keeps all.
+    max_documents: Count | None = None
+    # Documents longer than this many characters are cut, and counted in the audit.
+    max_characters: Count = 1_000_000
+    # Keep held-out documents' text in the unlabelled corpora; shown beside the result.
+    transductive: bool = False
+    # Words separated by spaces? false makes the linear baselines use character n-grams.
+    spaced: bool = True
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.path in LOCAL_FORMATS and not self.data_files:
+            raise ValueError(f"`path: {self.path}` reads files; add `data_files: {{train: FILE}}`")
+        if self.path not in (*LOCAL_FORMATS, "embedded", "none") and "/" not in self.path:
+            allowed = ", ".join((*LOCAL_FORMATS, "embedded", "none"))
+            raise ValueError(f"`path: {self.path}` is neither a hub id (owner/name) nor one of {allowed}")
+        if self.path == "embedded" and self.name is None:
+            raise ValueError("`path: embedded` needs `name:` (generic, domain or task)")
+        if self.label_separator is not None and not isinstance(self.label, str):
+            raise ValueError("`label_separator` needs one `label` column")
+        if self.data_files and "train" not in self.data_files:
+            raise ValueError("`data_files` needs a `train` part")
+        if self.split and "train" not in self.split:
+            raise ValueError("`split` needs a `train` part")
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a document may carry several labels."""
+        return self.label_separator is not None or isinstance(self.label, tuple)
