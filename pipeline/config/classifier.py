@@ -15,7 +15,7 @@ class ClassifierConfig(TrainingConfig):
     """Third stage: a classifier from the language model (ULMFiT, section 3.3)."""
 
     # Passes over the labelled documents in the last phase, with everything unfrozen.
-    epochs: Positive
+    epochs: Positive = 10.0
     # gradual: head first, then one more layer group a phase, then all; full: everything at once; last: the head alone;
     # chain_thaw: head, then each group alone, then all (Felbo et al. 2017).
     unfreeze: Literal["gradual", "full", "last", "chain_thaw"] = "gradual"

@@ -11,7 +11,7 @@ class LanguageModelConfig(TrainingConfig):
     """Training of a language model on a corpus, for a budget of tokens."""
 
     # Tokens to train on; the corpus is repeated when it is shorter.
-    tokens: Count
+    tokens: Count = 1_000_000
     # Tokens of one optimiser step, over all devices.
     batch_tokens: Count = 4096
     # Tokens the model sees at once.

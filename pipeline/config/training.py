@@ -18,7 +18,7 @@ class TrainingConfig:
     # adamw; muon: orthogonalised momentum for the matrices inside the blocks, adamw for everything else.
     optimizer: Literal["adamw", "muon"] = "adamw"
     # Peak learning rate of AdamW's parameters.
-    learning_rate: Positive
+    learning_rate: Positive = 0.001
     # Peak learning rate of Muon's matrices.
     muon_learning_rate: Positive = 0.02
     beta1: Share = 0.9

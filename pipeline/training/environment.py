@@ -1,0 +1,130 @@
+"""What this machine offers and what a run used: threads, precision, versions, peak speed."""
+
+import os
+import platform
+import subprocess
+import time
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.config.hardware import HardwareConfig
+
+# Dense peak in FLOP/s without sparsity, from the makers' data sheets: (name in torch, bf16, fp32 with TF32 off).
+GPU_PEAKS = (
+    ("H200", 989e12, 67e12),
+    ("H100 PCIe", 756e12, 51e12),
+    ("H100", 989e12, 67e12),
+    ("A100", 312e12, 19.5e12),
+    ("L40S", 362e12, 91.6e12),
+    ("L4", 121e12, 30.3e12),
+    ("A10G", 70e12, 35e12),
+    ("RTX 4090", 165e12, 82.6e12),
+    ("RTX 3090", 71e12, 35.6e12),
+    ("T4", 65e12, 8.1e12),
+    ("V100", 125e12, 15.7e12),
+)
+
+
+def usable_processors() -> int:
+    """Processors that this process may use: its affinity, cut by a cgroup quota (containers)."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = Path("/sys/fs/cgroup/cpu.max")
+    if quota.exists():
+        most, period = quota.read_text().split()
+        if most != "max":
+            count = min(count, max(1, int(most) // int(period)))
+    return count
+
+
+def set_threads(hardware: HardwareConfig, processes: int = 1) -> int:
+    """Set torch's threads from the hardware config; returns their number."""
+    threads = max(1, usable_processors() // processes) if hardware.threads == "auto" else hardware.threads
+    torch.set_num_threads(threads)
+    return threads
+
+
+@cache
+def _processor_flags() -> frozenset[str]:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return frozenset(next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), []))
+
+
+def resolve_precision(wanted: str, device: str) -> str:
+    """`auto` is bf16 where the processor multiplies it natively, else fp32."""
+    if wanted != "auto":
+        return wanted
+    if device == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return "bf16" if device == "cpu" and _processor_flags() & {"avx512_bf16", "amx_bf16"} else "fp32"
+
+
+def resolve_device(accelerator: str) -> str:
+    """The torch device type behind `accelerator: auto`."""
+    if accelerator == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return "cuda" if accelerator == "gpu" else accelerator
+
+
+@cache
+def peak_flops(device: str, precision: str) -> float:
+    """Peak FLOP/s: the data sheet's for a known GPU, a matrix product's best for anything else."""
+    if device == "cuda":
+        name = torch.cuda.get_device_name()
+        for known, bf16, fp32 in GPU_PEAKS:
+            if known in name:
+                return bf16 if precision == "bf16" else fp32
+    size = 1024
+    left = torch.rand(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    best = float("inf")
+    for _ in range(10):
+        started = time.perf_counter()
+        (left @ left)[0, 0].item()
+        best = min(best, time.perf_counter() - started)
+    return 2 * size**3 / best
+
+
+def peak_memory_mb(device: str) -> float:
+    """Most memory this process held: the device's on CUDA, resident on CPU; megabytes."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e6
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if platform.system() == "Darwin" else peak / 1e3
+
+
+def processor_name() -> str:
+    """The processor as the system names it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def describe(device: str, processes: int, threads: int, precision: str, micro_batch: int) -> dict[str, Any]:
+    """What stands beside a result, for run.json: the fingerprint under which bits repeat, and the commit."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return {
+        "hardware": {
+            "device": torch.cuda.get_device_name() if device == "cuda" else processor_name(),
+            "instruction_set": torch.backends.cpu.get_cpu_capability(),
+            "processes": processes,
+            "threads": threads,
+            "micro_batch": micro_batch,
+            "precision": precision,
+            "load_at_end": load,
+        },
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "pytorch-lightning", "tokenizers", "numpy")},
+        },
+        "commit": commit.stdout.strip() or None,
+    }

@@ -1,0 +1,245 @@
+"""The LightningModule that every training stage shares: one Lightning batch is one optimiser step.
+
+Optimisation is manual: the module cuts the step's sequences into micro batches, adds up gradients of
+(sum of losses) / (targets of the whole global batch), clips and updates. So the result depends neither on the micro
+batch nor on the number of processes, and a step is the only unit that a resume has to know.
+"""
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from pipeline.base.errors import UserError
+from pipeline.base.progress import Progress, quantity
+from pipeline.config.training import TrainingConfig
+from pipeline.training.curve import Row
+from pipeline.training.groups import parameter_groups
+from pipeline.training.optimiser import MuonAdamW
+from pipeline.training.resume import ResumeFolder
+from pipeline.training.schedules import rate
+
+CURVE_ROWS = 200  # rows of a phase's curve, at most, beside those with a validation
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One `Trainer.fit`: which layer groups train, and for how many steps."""
+
+    name: str
+    steps: int
+    # Names of the layer groups that train; None trains all.
+    groups: tuple[str, ...] | None = None
+    # Steps between two validations; one always ends the phase.
+    validate_every: int | None = None
+
+
+@dataclass
+class Position:
+    """Where a run stands, beside its tensors: all of it is kept in the resume state."""
+
+    phase: int = 0
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+class TrainingModule(pl.LightningModule, ABC):
+    """Base of the language-model and classifier modules: the step, the schedule, the curve, the checkpoints."""
+
+    def __init__(self, network: nn.Module, config: TrainingConfig, micro_batch: int, title: str) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.network = network
+        self.config = config
+        self.micro_batch = micro_batch
+        self.title = title
+        self.position = Position()
+        self.curve: list[Row] = []
+        self.resume: ResumeFolder | None = None
+        self.optimizer_state: dict[str, Any] | None = None  # of a resumed phase, until the optimiser exists
+        self.phase = Phase("", 0)
+
+    # What a stage's module says about its own data.
+
+    @abstractmethod
+    def micro_batches(self, batch: dict[str, Any]) -> Iterator[Any]:
+        """Cut this rank's share of a step into parts of `self.micro_batch` sequences."""
+
+    @abstractmethod
+    def loss_sum(self, micro: Any) -> Tensor:
+        """Sum of the losses over the targets of a micro batch (a scalar with a gradient)."""
+
+    @abstractmethod
+    def validate(self) -> dict[str, float]:
+        """Measure on validation data, over all ranks; the names are columns of the curve."""
+
+    # The life of a phase.
+
+    def begin(self, number: int, phase: Phase) -> None:
+        """Freeze and unfreeze for a phase; called before its `Trainer.fit`, so that DDP sees what trains."""
+        self.phase = phase
+        if number != self.position.phase:
+            self.position.phase, self.position.step = number, 0
+        for name, parameters in self.network.layer_groups():  # type: ignore[operator]
+            for parameter in parameters:
+                parameter.requires_grad = phase.groups is None or name in phase.groups
+
+    def configure_optimizers(self) -> MuonAdamW:
+        """The optimiser over what trains in this phase, with its state if the phase is resumed."""
+        groups = self.network.layer_groups()  # type: ignore[operator]
+        matrices = self.network.hidden_matrices()  # type: ignore[operator]
+        optimizer = MuonAdamW(parameter_groups(groups, matrices, self.config), self.config.beta1, self.config.beta2)
+        if self.optimizer_state is not None:
+            optimizer.load_state_dict(self.optimizer_state)
+            self.optimizer_state = None
+        return optimizer
+
+    def on_train_start(self) -> None:
+        """Open the progress line; measure once before the first step, so that the curve shows the start."""
+        steps = self.phase.steps
+        self.progress = Progress(f"{self.title}{' ' + self.phase.name if self.phase.name else ''}", steps, "steps")
+        self.progress.resume_at(self.position.step)
+        self.progress_tokens = 0
+        self.started = time.monotonic()
+        if self.position.step == 0 and self.position.phase == 0:
+            self._record(self.validate())
+
+    def training_step(self, batch: dict[str, Any], index: int) -> None:
+        """One optimiser step on this rank's share of the global batch."""
+        optimizer = self.optimizers()
+        factor = rate(self.config, self.position.step, self.phase.steps)
+        for group in optimizer.param_groups:  # type: ignore[union-attr]
+            group["lr"] = group["peak"] * factor
+
+        loss = self._gradients(batch)
+        trainable = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        norm = nn.utils.clip_grad_norm_(trainable, self.config.clip or math.inf)
+        # On a GPU reading a value waits for the device, so it is read only where it is written down.
+        due = self._due()
+        if due or not norm.is_cuda:
+            self._refuse_not_finite(loss, norm)
+        optimizer.step()  # type: ignore[union-attr]
+        optimizer.zero_grad(set_to_none=True)  # type: ignore[union-attr, call-arg]
+
+        self.position.step += 1
+        self.position.tokens += batch["tokens_in_step"]
+        self.progress_tokens += batch["tokens_in_step"]
+        if due:
+            self._write_down(loss, norm, factor)
+        elif self.global_rank == 0:
+            self.progress.update(1)
+
+    def on_train_end(self) -> None:
+        """Close the progress line and count the time of this part of the run."""
+        self.position.seconds += time.monotonic() - self.started
+        if self.global_rank == 0:
+            self.progress.__exit__(None, None, None)
+
+    # One step.
+
+    def _gradients(self, batch: dict[str, Any]) -> Tensor:
+        """Accumulate gradients over the micro batches; returns the mean loss of the global batch."""
+        total = torch.zeros((), device=self.device)
+        micros = list(self.micro_batches(batch))
+        for number, micro in enumerate(micros):
+            with self._synchronised(number == len(micros) - 1):
+                loss = self.loss_sum(micro) / batch["denominator"]
+                # DDP takes the mean over processes where the global batch wants the sum.
+                self.manual_backward(loss * self.trainer.world_size)
+            total += loss.detach()
+        if not micros:  # fewer sequences than processes: this one has nothing to add, and the others wait for it
+            nothing = sum((p.sum() for p in self.network.parameters() if p.requires_grad), torch.zeros(()))
+            self.manual_backward(nothing * 0.0)
+        if self.trainer.world_size > 1:
+            total = self.trainer.strategy.reduce(total, reduce_op="sum")
+        return total
+
+    def _synchronised(self, last: bool) -> Any:
+        """Exchange gradients with the other processes in the last micro batch alone."""
+        wrapped = self.trainer.strategy.model
+        return wrapped.no_sync() if not last and hasattr(wrapped, "no_sync") else nullcontext()
+
+    def _refuse_not_finite(self, loss: Tensor, norm: Tensor) -> None:
+        if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
+            raise UserError(
+                f"{self.title}: the loss or its gradient is not a finite number at step {self.position.step + 1}"
+                f"{' of phase ' + self.phase.name if self.phase.name else ''}; the last good state is kept. "
+                f"Lower `learning_rate` (now {self.config.learning_rate:g}) or use `precision: fp32`, and run again"
+            )
+
+    # What is written down, and when.
+
+    def _due(self) -> bool:
+        """Whether the step now being taken is one that the curve, the validation or a checkpoint wants."""
+        done = self.position.step + 1
+        every = max(1, self.phase.steps // CURVE_ROWS)
+        return done % every == 0 or self._validates(done) or self._checkpoints(done)
+
+    def _validates(self, done: int) -> bool:
+        return done == self.phase.steps or bool(self.phase.validate_every and done % self.phase.validate_every == 0)
+
+    def _checkpoints(self, done: int) -> bool:
+        return done == self.phase.steps or done % self.config.checkpoint_every == 0
+
+    def _write_down(self, loss: Tensor, norm: Tensor, factor: float) -> None:
+        done = self.position.step
+        value = loss.item()
+        row: Row = {
+            "learning_rate": self.config.learning_rate * factor,
+            "train_loss": value,
+            "gradient_norm": norm.item(),
+        }
+        if self._validates(done):
+            row |= self.validate()
+        self._record(row)
+        if self._checkpoints(done):
+            self.save_state()
+        if self.global_rank == 0:
+            speed = self.progress_tokens / max(1e-9, time.monotonic() - self.started)
+            shown = {"loss": f"{value:.3f}", "tokens/s": quantity(speed)}
+            last = next((r["validation_loss"] for r in reversed(self.curve) if "validation_loss" in r), None)
+            self.progress.update(1, **shown, **({} if last is None else {"validation": f"{last:.3f}"}))
+
+    def _record(self, values: Row | dict[str, float]) -> None:
+        before = sum(phase.steps for phase in self.phases_before)
+        where: Row = {"step": before + self.position.step, "tokens": self.position.tokens, "phase": self.phase.name}
+        self.curve.append(where | dict(values))
+
+    phases_before: tuple[Phase, ...] = ()
+
+    # The resume state.
+
+    def save_state(self) -> None:
+        """Keep everything that the rest of the run depends on."""
+        if self.resume is None or self.global_rank:
+            return
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        position = self.position
+        self.resume.save(
+            position.phase,
+            position.step,
+            {
+                "network": self.network.state_dict(),
+                "optimizer": optimizer.state_dict(),  # type: ignore[union-attr]
+                "curve": self.curve,
+                "tokens": position.tokens,
+                "seconds": position.seconds + time.monotonic() - self.started,
+                "micro_batch": self.micro_batch,
+            },
+        )
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go back to a state of `save_state`; the optimiser takes its part when the phase begins."""
+        self.network.load_state_dict(state["network"])
+        self.position = Position(state["phase"], state["step"], state["tokens"], state["seconds"])
+        self.curve = state["curve"]
+        self.micro_batch = state["micro_batch"]
+        self.optimizer_state = state["optimizer"]

@@ -1,0 +1,35 @@
+"""Stage finetune_lm: the pretrained language model on the domain's text (`python -m stages.finetune_lm forward`)."""
+
+from pathlib import Path
+
+from pipeline.base.process import run_stage
+from pipeline.config.chosen import chosen
+from pipeline.config.hardware import HardwareConfig
+from pipeline.config.language_model import FinetuneConfig
+from pipeline.interop.folders import load_language_model
+from pipeline.language_model.spectral import align_embeddings, spectral_embeddings
+from pipeline.language_model.train import Corpora, LanguageModelRun, embeddings_of, set_embeddings
+from pipeline.models.transformer import Transformer
+
+
+def main(direction: str) -> None:
+    """Fine-tune on the domain, or pass the model on where there is none; write models/domain/DIRECTION."""
+    config = chosen("finetune_lm", FinetuneConfig)
+    start = load_language_model(Path("models/pretrained") / direction)
+    corpora = Corpora.open(Path("data/tokens/domain"))
+    run = LanguageModelRun("finetune_lm", direction, config, chosen("hardware", HardwareConfig), corpora, start.tokenizer)
+    if corpora.train.documents == 0:
+        run.pass_on(start.model, "no domain corpus: the pretrained model is passed on")
+        return
+
+    def move_towards_domain(network: Transformer) -> None:
+        print("  embeddings moved towards the domain's co-occurrence spectrum")
+        generic = Corpora.open(Path("data/tokens/generic")).train
+        spectral_VD = spectral_embeddings(corpora.train, network.settings.width, seed=config.seed)
+        set_embeddings(network, align_embeddings(embeddings_of(network), spectral_VD, generic, corpora.train))
+
+    run.train(start.model, move_towards_domain if config.embeddings == "spectral" else None)
+
+
+if __name__ == "__main__":
+    run_stage(main, trains=True)

@@ -1,0 +1,42 @@
+"""Stage pretrain: a language model on the generic corpus (`python -m stages.pretrain forward`)."""
+
+from pathlib import Path
+
+from pipeline.base.process import run_stage
+from pipeline.config.chosen import choice, chosen
+from pipeline.config.hardware import HardwareConfig
+from pipeline.config.language_model import PretrainConfig
+from pipeline.interop.folders import load_language_model
+from pipeline.language_model.spectral import spectral_embeddings
+from pipeline.language_model.train import Corpora, LanguageModelRun, set_embeddings
+from pipeline.models.build import build
+from pipeline.models.settings import TransformerSettings
+from pipeline.models.transformer import Transformer
+
+TOKENIZER = Path("models/tokenizer/tokenizer.json")
+
+
+def main(direction: str) -> None:
+    """Train, or take a finished model from data/pretrained; write models/pretrained/DIRECTION."""
+    config = chosen("pretrain", PretrainConfig)
+    corpora = Corpora.open(Path("data/tokens/generic"))
+    run = LanguageModelRun("pretrain", direction, config, chosen("hardware", HardwareConfig), corpora, TOKENIZER)
+
+    if config.start == "folder":
+        folder = Path("data/pretrained") / choice("pretrained")
+        run.pass_on(load_language_model(folder).model, f"taken from {folder}")
+        return
+    network = build(chosen("model", TransformerSettings), corpora.train.vocabulary, config.seed)
+    if corpora.train.documents == 0:
+        run.pass_on(network, "no generic corpus: an untrained network is passed on")
+        return
+
+    def start_from_spectrum(network: Transformer) -> None:
+        print("  embeddings from the spectrum of the corpus's co-occurrence counts")
+        set_embeddings(network, spectral_embeddings(corpora.train, network.settings.width, seed=config.seed))
+
+    run.train(network, start_from_spectrum if config.embeddings == "spectral" else None)
+
+
+if __name__ == "__main__":
+    run_stage(main, trains=True)
