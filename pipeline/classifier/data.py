@@ -1,0 +1,100 @@
+"""Labelled documents as tokens, and the batches made of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from pipeline.base.errors import UserError
+from pipeline.base.files import read_json
+from pipeline.batches.reverse import reverse_document
+from pipeline.classifier.loss import targets
+from pipeline.classifier.reading import Reading
+from pipeline.shards.read import TokenCorpus
+
+
+class Documents(Protocol):
+    """Token arrays by number: a `TokenCorpus`, or texts that were tokenised in memory."""
+
+    def document(self, number: int) -> np.ndarray: ...  # noqa: D102
+
+    def lengths(self) -> np.ndarray: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """A list of token arrays as `Documents`."""
+
+    tokens: Sequence[np.ndarray]
+
+    def document(self, number: int) -> np.ndarray:
+        """Tokens of one document."""
+        return self.tokens[number]
+
+    def lengths(self) -> np.ndarray:
+        """Tokens of each document, int64."""
+        return np.array([len(tokens) for tokens in self.tokens], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class LabelledDocuments:
+    """Documents and their targets: int64 (N,), or 0/1 float32 (N, C) for several labels a document."""
+
+    documents: Documents
+    targets: Tensor
+    reverse: bool = False
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each document."""
+        return self.documents.lengths()
+
+    def by_length(self) -> np.ndarray:
+        """Numbers of the documents, longest first, so that a batch that does not fit fails at once."""
+        return np.argsort(-self.lengths, kind="stable")
+
+    def batch(self, numbers: np.ndarray, reading: Reading) -> dict[str, Tensor]:
+        """A padded batch of some documents: `tokens_BT`, `lengths_B`, `targets`."""
+        tokens = [self.documents.document(int(number)) for number in numbers]
+        if self.reverse:
+            tokens = [reverse_document(document) for document in tokens]
+        tokens_BT, lengths_B = reading.batch(tokens)
+        return {"tokens_BT": tokens_BT, "lengths_B": lengths_B, "targets": self.targets[torch.as_tensor(numbers)]}
+
+
+@dataclass(frozen=True)
+class Task:
+    """The labelled parts of a task, as the stages prepare and tokenise leave them."""
+
+    labels: tuple[str, ...]
+    multilabel: bool
+    train: LabelledDocuments
+    validation: LabelledDocuments
+    tokenizer: str  # fingerprint
+
+    @classmethod
+    def open(cls, prepared: Path, tokens: Path, *, reverse: bool) -> Self:
+        """Open data/prepared/task and data/tokens/task; the test part is left closed."""
+        described = read_json(prepared / "labels.json")
+        labels, multilabel = tuple(described["labels"]), bool(described["multilabel"])
+
+        def part(name: str) -> LabelledDocuments:
+            corpus = TokenCorpus(tokens / name)
+            of_documents = pq.read_table(prepared / f"{name}.parquet", columns=["label"])["label"].to_pylist()
+            if len(of_documents) != corpus.documents:
+                raise UserError(
+                    f"{tokens / name}: {corpus.documents} documents, but {prepared / name}.parquet has "
+                    f"{len(of_documents)}; run `dvc repro` to tokenise again"
+                )
+            return LabelledDocuments(corpus, targets(of_documents, len(labels), multilabel), reverse)
+
+        return cls(labels, multilabel, part("train"), part("validation"), TokenCorpus(tokens / "train").tokenizer)

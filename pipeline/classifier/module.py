@@ -1,0 +1,64 @@
+"""The LightningModule of the third stage: a classifier on batches of documents of similar length."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.classifier.data import LabelledDocuments
+from pipeline.classifier.loss import sum_loss
+from pipeline.classifier.network import ClassifierNetwork
+from pipeline.config.classifier import ClassifierConfig
+from pipeline.training.module import TrainingModule
+
+
+class ClassifierModule(TrainingModule):
+    """Cross entropy over documents; measures loss and accuracy on the validation documents, where there are any."""
+
+    network: ClassifierNetwork
+    config: ClassifierConfig
+
+    def __init__(
+        self,
+        network: ClassifierNetwork,
+        config: ClassifierConfig,
+        micro_batch: int,
+        title: str,
+        validation: LabelledDocuments,
+        class_weights: Tensor | None,
+    ) -> None:
+        super().__init__(network, config, micro_batch, title)
+        self.validation = validation
+        self.register_buffer("class_weights", class_weights, persistent=False)
+
+    def micro_batches(self, batch: dict[str, Any]) -> Iterator[dict[str, Tensor]]:
+        """The share arrives cut already: each part is padded to its own longest document."""
+        yield from batch["micro_batches"]
+
+    def loss_sum(self, micro: dict[str, Tensor]) -> Tensor:
+        """Sum of the documents' losses, weighted by class if the config asks for it."""
+        logits_BC = self.network(micro["tokens_BT"], micro["lengths_B"], seeds_B=micro["seeds_B"])
+        return sum_loss(
+            logits_BC, micro["targets"], label_smoothing=self.config.label_smoothing, weights=self.class_weights
+        )
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Loss and accuracy (for several labels a document: all of them right) on the validation documents."""
+        if not len(self.validation):
+            return {}
+        self.network.eval()
+        total = torch.zeros(3, device=self.device)
+        order = self.validation.by_length()[self.global_rank :: self.trainer.world_size]
+        with self.trainer.precision_plugin.forward_context():
+            for first in range(0, len(order), self.micro_batch):
+                micro = self.validation.batch(order[first : first + self.micro_batch], self.network.reading)
+                targets = micro["targets"].to(self.device)
+                logits_BC = self.network(micro["tokens_BT"].to(self.device), micro["lengths_B"].to(self.device))
+                right = (logits_BC > 0) == (targets > 0) if targets.dim() > 1 else (logits_BC.argmax(1) == targets)[:, None]
+                total += torch.stack([sum_loss(logits_BC, targets), right.all(1).sum(), torch.tensor(len(targets)).to(self.device)])
+        self.network.train()
+        if self.trainer.world_size > 1:
+            total = self.trainer.strategy.reduce(total, reduce_op="sum")
+        return {"validation_loss": (total[0] / total[2]).item(), "validation_accuracy": (total[1] / total[2]).item()}

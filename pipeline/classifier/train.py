@@ -1,0 +1,181 @@
+"""Train a classifier through its phases: what the stages finetune_classifier and scratch, and the estimator, share."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.base.files import digest
+from pipeline.batches.buckets import BucketPlan
+from pipeline.batches.seeds import sequence_seeds
+from pipeline.classifier.artifact import save_classifier
+from pipeline.classifier.data import LabelledDocuments, Task
+from pipeline.classifier.loss import balanced_weights
+from pipeline.classifier.module import ClassifierModule
+from pipeline.classifier.network import ClassifierNetwork
+from pipeline.classifier.phases import phases
+from pipeline.config.classifier import ClassifierConfig
+from pipeline.config.hardware import HardwareConfig
+from pipeline.training.environment import resolve_device, resolve_precision, set_threads
+from pipeline.training.micro_batch import estimate_micro_batch
+from pipeline.training.module import Phase
+from pipeline.training.results import run_facts, write_results
+from pipeline.training.resume import ResumeFolder, weights_digest
+from pipeline.training.run import processes, run_phases, this_rank
+
+MEASURED = "validation_accuracy"
+PHASE_STRIDE = 1_000_000_000  # keeps the dropout noise of one phase's steps apart from the next one's
+
+
+@dataclass(frozen=True)
+class ClassifierTraining:
+    """A network, its documents and its settings; `run` trains it."""
+
+    network: ClassifierNetwork
+    train: LabelledDocuments
+    validation: LabelledDocuments
+    config: ClassifierConfig
+    hardware: HardwareConfig
+    title: str = "classifier"
+
+    def plan(self) -> tuple[list[Phase], list[BucketPlan]]:
+        """The phases, and the batches of each."""
+        lengths = np.minimum(self.train.lengths, self.config.max_tokens)
+        groups = [name for name, _ in self.network.layer_groups()]
+
+        def batches(epochs: float, seed: int) -> BucketPlan:
+            return BucketPlan(lengths, self.config.batch_documents, epochs, seed)
+
+        made = phases(self.config, groups, lambda epochs: batches(epochs, 0).steps)
+        last = len(made) - 1
+        epochs = [self.config.epochs if number == last else self.config.phase_epochs for number in range(len(made))]
+        return made, [batches(many, self.config.seed + number) for number, many in enumerate(epochs)]
+
+    def run(self, resume: ResumeFolder | None) -> ClassifierModule:
+        """Train all phases; returns the module, whose network is the one given."""
+        config = self.config
+        device = resolve_device(self.hardware.accelerator)
+        precision = resolve_precision(config.precision, device)
+        made, batches = self.plan()
+        micro = self.hardware.micro_batch
+        if micro == "auto":
+            settings = self.network.backbone.settings
+            micro = min(config.batch_documents, estimate_micro_batch(settings, config.chunk_tokens, precision, device))
+        balanced = config.class_weights == "balanced"
+        weights = balanced_weights(self.train.targets, self.network.classes) if balanced else None
+        module = ClassifierModule(self.network, config, micro, self.title, self.validation, weights)
+        self.network.set_drop_mult(config.drop_mult)
+
+        def share(phase: int, step: int, rank: int, world: int) -> dict[str, Any]:
+            return self._share(batches[phase], phase, step, rank, world, module.micro_batch)
+
+        run_phases(module, made, share, resume=resume, hardware=self.hardware, precision=precision)
+        self.network.set_drop_mult(1.0)
+        self.network.requires_grad_(True)
+        return module
+
+    def _share(
+        self, plan: BucketPlan, phase: int, step: int, rank: int, world: int, micro_batch: int
+    ) -> dict[str, Any]:
+        whole = plan.documents_of(step)
+        mine = plan.share(step, rank, world)
+        seeds_B = torch.from_numpy(sequence_seeds(self.config.seed, phase * PHASE_STRIDE + step, mine))
+        micros = []
+        for first in range(0, len(mine), micro_batch):
+            part = slice(first, first + micro_batch)
+            micros.append(self.train.batch(mine[part], self.network.reading) | {"seeds_B": seeds_B[part]})
+        return {
+            "micro_batches": micros,
+            "denominator": float(len(whole)),
+            "tokens_in_step": int(np.minimum(self.train.lengths[whole], self.config.max_tokens).sum()),
+        }
+
+    def padding_share(self) -> float:
+        """Share of the tokens that went through the network as padding, in the last phase."""
+        return self.plan()[1][-1].padding_share()
+
+
+class ClassifierRun:
+    """One run of a classifier stage: outs models/OUT and results/STAGE (with the direction, where there is one)."""
+
+    def __init__(self, out: Path, results: Path, task: Task, tokenizer: Path, direction: str) -> None:
+        self.out, self.results, self.task = out, results, task
+        self.tokenizer, self.direction = tokenizer, direction
+
+    def train(
+        self,
+        network: ClassifierNetwork,
+        config: ClassifierConfig,
+        hardware: HardwareConfig,
+        title: str,
+    ) -> None:
+        """Train from the last checkpoint if a run was cut off; then write the outs."""
+        training = ClassifierTraining(network, self.task.train, self.task.validation, config, hardware, title)
+        with ResumeFolder(title, self._depends_on(network, config), this_rank()) as resume:
+            module = training.run(resume)
+            if this_rank() == 0:
+                self._write(training, module)
+                resume.finish()
+
+    def _depends_on(self, network: ClassifierNetwork, config: ClassifierConfig) -> list[str]:
+        parts = (self.task.train, self.task.validation)
+        return [
+            repr(asdict(config)),
+            weights_digest(network),
+            self.direction,
+            *(digest([repr(part.targets.tolist()), repr(part.lengths.tolist())]) for part in parts),
+            self.task.tokenizer,
+        ]
+
+    def _write(self, training: ClassifierTraining, module: ClassifierModule) -> None:
+        network, config, hardware = training.network, training.config, training.hardware
+        device = resolve_device(hardware.accelerator)
+        made, _ = training.plan()
+        documents_cut, tokens_left_out = network.reading.cut(self.task.train.lengths)
+        last = next((row for row in reversed(module.curve) if "validation_loss" in row), {})
+        metrics = {
+            "documents": len(self.task.train),
+            "validation_documents": len(self.task.validation),
+            "labels_used": len(self.task.train) + len(self.task.validation),
+            "phases": len(made),
+            "steps": sum(phase.steps for phase in made),
+            "tokens": module.position.tokens,
+            "documents_cut": documents_cut,
+            "tokens_left_out": tokens_left_out,
+            "padding_share": round(training.padding_share(), 4),
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+            "train_loss": _mean([row["train_loss"] for row in module.curve[-10:] if "train_loss" in row]),
+            **{name: last[name] for name in ("validation_loss", MEASURED) if name in last},
+        }
+        if documents_cut:
+            print(f"  {documents_cut} documents are longer than `max_tokens`: {tokens_left_out} tokens were left out")
+        print("  " + " | ".join(f"{name} {metrics[name]:.4f}" for name in ("train_loss", MEASURED) if name in metrics))
+        save_classifier(
+            self.out,
+            network,
+            labels=self.task.labels,
+            multilabel=self.task.multilabel,
+            direction=self.direction,
+            tokenizer=self.tokenizer,
+        )
+        facts = run_facts(
+            module,
+            device=device,
+            processes=processes(hardware),
+            threads=set_threads(hardware, processes(hardware) if device == "cpu" else 1),
+            precision=resolve_precision(config.precision, device),
+            flops_per_token=network.backbone.flops_per_token(config.chunk_tokens),
+        )
+        seconds = module.position.seconds
+        documents = sum(batch.documents for batch in training.plan()[1])
+        facts["documents_per_second"] = round(documents / seconds, 2) if seconds else 0.0
+        write_results(self.results, metrics, module, MEASURED, facts)
+
+
+def _mean(values: Sequence[Any]) -> float:
+    return float(np.mean(values)) if values else 0.0
+
+
