@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pipeline.base.errors import UserError
 
@@ -26,20 +26,27 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def write_bytes(path: Path | str, content: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part (POSIX rename)."""
+@contextmanager
+def whole_file(path: Path | str) -> Iterator[BinaryIO]:
+    """Write a file bit by bit so that a reader sees the old content or the new, never a part (POSIX rename)."""
     path = Path(path)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
             with partial.open("wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path | str, content: bytes) -> None:
+    """Write a file at once, atomically."""
+    with whole_file(path) as file:
+        file.write(content)
 
 
 def write_text(path: Path | str, text: str) -> None:
