@@ -25,9 +25,16 @@ FOLDERS = {
 }
 
 
+def read_choices() -> dict[str, Any]:
+    """The lines of `configs/config.yaml`, not yet validated."""
+    if not CHOICES.is_file():
+        raise UserError(f"{CHOICES}: no such file; run this in the repository's root folder")
+    return read_yaml(CHOICES)
+
+
 def choice(key: str) -> Any:
     """The value of one line of `configs/config.yaml`."""
-    choices = read_yaml(CHOICES)
+    choices = read_choices()
     if key not in choices:
         raise UserError(f"{CHOICES}: key `{key}` is missing; add a line `{key}: ...` ({suggest(key, choices)})")
     return choices[key]

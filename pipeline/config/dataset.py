@@ -25,7 +25,7 @@ class DatasetConfig:
     name: str | None = None
     # Commit of a hub set, so that tomorrow's rows are today's.
     revision: str | None = None
-    # Part -> file name or glob, or a list of them, relative to data/raw/NAME/; `$DATASETS_DIR/...` for files kept elsewhere.
+    # Part -> file name or glob, or a list of them, relative to data/raw/NAME/; `$DATASETS_DIR/...` for files elsewhere.
     data_files: dict[Part, str | tuple[str, ...]] | None = None
     # Part -> split of the hub set, for instance {train: train+unsupervised, test: test}.
     split: dict[Part, str] | None = None

@@ -1,0 +1,134 @@
+"""Validate every choice at once, before anything is paid for: files, keys, types, and what must fit together."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.base.errors import UserError, suggest
+from pipeline.base.files import read_json
+from pipeline.config.choices import SCHEMAS, Choices
+from pipeline.config.chosen import CHOICES, CONFIGS, FOLDERS, read_choices
+from pipeline.config.read import load, parse
+from pipeline.config.summary import summary
+
+RAW = Path("data/raw")
+PRETRAINED = Path("data/pretrained")
+MODEL_FILES = ("model.safetensors", "config.json", "tokenizer.json")
+DATASETS = ("generic", "domain", "task")
+
+
+class Checked(NamedTuple):
+    """One line of `configs/config.yaml` that is in order."""
+
+    key: str
+    path: Path
+    summary: str
+
+
+def check_all(values: Mapping[str, Any] | None = None) -> list[Checked]:
+    """Validate the lines of `configs/config.yaml`, or `values` in their place, and every file behind them.
+
+    Paths are relative to the repository root. Raises `UserError` for the first mistake.
+    """
+    choices = parse(Choices, dict(read_choices() if values is None else values), str(CHOICES))
+    configs = {key: load(SCHEMAS[key], _file(key, getattr(choices, key))) for key in FOLDERS}
+
+    _check_task(choices, configs)
+    _check_raw_folders(choices)
+    _check_pretrained(choices, configs)
+    _check_something_to_read(configs)
+    _check_lengths(choices, configs)
+
+    lines = {key: Checked(key, _file(key, getattr(choices, key)), summary(configs[key])) for key in FOLDERS}
+    model = "not used" if choices.pretrained == "none" else "the language model to start from"
+    lines["pretrained"] = Checked("pretrained", PRETRAINED / choices.pretrained, model)
+    lines["directions"] = Checked("directions", CHOICES, " and ".join(choices.directions))
+    return [lines[key] for key in Choices.__dataclass_fields__]
+
+
+def _file(key: str, name: str) -> Path:
+    """The file behind a choice; a name without one is refused with the nearest there is."""
+    path = CONFIGS / FOLDERS[key] / f"{name}.yaml"
+    if not path.is_file():
+        known = (file.stem for file in path.parent.glob("*.yaml"))
+        raise UserError(f"{CHOICES}: `{key}: {name}` has no file {path}; {suggest(name, known)}")
+    return path
+
+
+def _check_task(choices: Choices, configs: Mapping[str, Any]) -> None:
+    """The task needs labels."""
+    if configs["task"].path == "none":
+        raise UserError(f"{CHOICES}: `task: {choices.task}` holds no text; choose a data set with labels")
+    if configs["task"].label is None:
+        file = _file("task", choices.task)
+        raise UserError(f"{file}: `label` is missing, and a task needs it; add a line `label: COLUMN`")
+
+
+def _check_raw_folders(choices: Choices) -> None:
+    """DVC tracks each data set's folder, so it must be there, also where it only names a hub set."""
+    for key in DATASETS:
+        name = getattr(choices, key)
+        folder = RAW / name
+        if folder.is_dir():
+            continue
+        if folder.with_name(f"{name}.dvc").is_file():
+            raise UserError(f"{folder}: is not on this machine; fetch it with `dvc pull {folder}`")
+        raise UserError(f"{folder}: no such folder, and `{key}: {name}` reads it; make it and put the files there")
+
+
+def _check_pretrained(choices: Choices, configs: Mapping[str, Any]) -> None:
+    """A folder to start from and the wish to start from one go together."""
+    folder = PRETRAINED / choices.pretrained
+    wanted = configs["pretrain"].start == "folder"
+    if wanted and choices.pretrained == "none":
+        there = sorted(path.name for path in PRETRAINED.glob("*/") if path.name != "none")
+        listed = f"there is: {', '.join(there)}" if there else f"put a model into {PRETRAINED}/NAME first"
+        raise UserError(f"{CHOICES}: `pretrain: {choices.pretrain}` needs `pretrained: NAME` ({listed})")
+    if not wanted and choices.pretrained != "none":
+        raise UserError(
+            f"{CHOICES}: `pretrained: {choices.pretrained}` is not used by `pretrain: {choices.pretrain}`; "
+            "write `pretrained: none`, or choose `pretrain: from_folder`"
+        )
+    if not folder.is_dir():
+        known = (path.name for path in PRETRAINED.glob("*/"))
+        raise UserError(
+            f"{CHOICES}: `pretrained: {choices.pretrained}`: no folder {folder}; {suggest(choices.pretrained, known)}"
+        )
+    for name in MODEL_FILES if wanted else ():
+        if not (folder / name).is_file():
+            raise UserError(f"{folder}: {name} is missing; a language model is {', '.join(MODEL_FILES)}")
+
+
+def _check_something_to_read(configs: Mapping[str, Any]) -> None:
+    """A tokenizer is trained on the generic corpus or the domain's, or comes with a model."""
+    if configs["pretrain"].start != "folder" and configs["generic"].path == configs["domain"].path == "none":
+        raise UserError(
+            f"{CHOICES}: generic and domain are both none, which leaves nothing to train the tokenizer on; "
+            "choose a data set for one of them"
+        )
+
+
+def _check_lengths(choices: Choices, configs: Mapping[str, Any]) -> None:
+    """No stage may read further at once than the network has positions."""
+    shape = (configs["model"].max_positions, str(_file("model", choices.model)))
+    start = shape
+    if configs["pretrain"].start == "folder":
+        file = PRETRAINED / choices.pretrained / "config.json"
+        try:
+            start = (int(read_json(file)["model"]["max_positions"]), str(file))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{file}: is not the config of a language model; copy its folder whole") from error
+    # The comparison without pretraining always has the shape of configs/model/.
+    for key, name, (positions, where) in (
+        ("pretrain", "length", start),
+        ("finetune_lm", "length", start),
+        ("classifier", "chunk_tokens", start),
+        ("scratch", "chunk_tokens", shape),
+    ):
+        length = getattr(configs[key], name)
+        unread = key == "pretrain" and configs[key].start == "folder"
+        if length > positions and not unread:
+            raise UserError(
+                f"{_file(key, getattr(choices, key))}: `{name}: {length}` is longer than `max_positions: {positions}` "
+                f"of {where}; take at most {positions}"
+            )

@@ -1,0 +1,52 @@
+"""A chosen file in a few words, for `ulmfit check`."""
+
+from typing import Any
+
+from pipeline.config.classifier import ClassifierConfig
+from pipeline.config.dataset import DatasetConfig
+from pipeline.config.hardware import HardwareConfig
+from pipeline.config.language_model import LanguageModelConfig, PretrainConfig
+from pipeline.config.tokenizer import TokenizerConfig
+from pipeline.config.training import TrainingConfig
+from pipeline.models.settings import TransformerSettings
+
+
+def summary(config: Any) -> str:
+    """What a validated config amounts to, in less than a line."""
+    match config:
+        case DatasetConfig():
+            return _dataset(config)
+        case TokenizerConfig():
+            return f"byte-level BPE, {config.vocabulary:,} entries"
+        case TransformerSettings():
+            shape = f"{config.layers} layers, width {config.width}, {config.heads} heads"
+            return f"{config.family}, {shape}, {config.max_positions:,} positions"
+        case PretrainConfig(start="folder"):
+            return "no training: starts from a finished language model"
+        case LanguageModelConfig():
+            return f"{config.tokens:,} tokens at {config.batch_tokens:,} a step, {_rates(config)}"
+        case ClassifierConfig():
+            return f"unfreeze {config.unfreeze}, {config.epochs:g} epochs at the end, {_rates(config)}"
+        case HardwareConfig():
+            return f"accelerator {config.accelerator}, devices {config.devices}, strategy {config.strategy}"
+    raise TypeError(f"no summary for {type(config).__name__}")
+
+
+def _dataset(config: DatasetConfig) -> str:
+    if config.path == "none":
+        return "no text"
+    name = f" {config.name}" if config.name else ""
+    parts = [f"{config.path}{name}", f"text {_names(config.text)}"]
+    if config.label is not None:
+        parts.append(f"label {_names(config.label)}")
+    if config.labels_per_class is not None:
+        parts.append(f"{config.labels_per_class} labels per class")
+    return ", ".join(parts)
+
+
+def _rates(config: TrainingConfig) -> str:
+    return f"{config.optimizer}, peak rate {config.learning_rate:g}, {config.schedule}"
+
+
+def _names(columns: str | tuple[str, ...]) -> str:
+    return columns if isinstance(columns, str) else "+".join(columns)
