@@ -1,0 +1,77 @@
+"""Promises: AdamW's part is torch's AdamW, Muon's update is orthogonal, groups carry the recipe's rates."""
+
+import torch
+from torch import nn
+
+from pipeline.config.training import TrainingConfig
+from pipeline.training.groups import parameter_groups
+from pipeline.training.optimiser import MuonAdamW, orthogonalise
+
+
+def two_layers() -> tuple[nn.Linear, nn.Linear]:
+    torch.manual_seed(0)
+    return nn.Linear(4, 6), nn.Linear(6, 3)
+
+
+def groups_of(layers: tuple[nn.Linear, ...]) -> list[tuple[str, list[nn.Parameter]]]:
+    return [(f"layer {number}", list(layer.parameters())) for number, layer in enumerate(layers)]
+
+
+def test_adamw_is_torchs_adamw_to_the_bit() -> None:
+    config = TrainingConfig(learning_rate=0.01, weight_decay=0.1, beta2=0.95)
+    ours, theirs = two_layers(), two_layers()
+    mine = MuonAdamW(parameter_groups(groups_of(ours), [], config), config.beta1, config.beta2)
+    reference = torch.optim.AdamW(
+        [
+            {"params": [layer.weight for layer in theirs], "weight_decay": 0.1},
+            {"params": [layer.bias for layer in theirs], "weight_decay": 0.0},
+        ],
+        lr=0.01,
+        betas=(0.9, 0.95),
+    )
+    for step in range(5):
+        x = torch.full((2, 4), float(step + 1))
+        for layers, optimizer in ((ours, mine), (theirs, reference)):
+            optimizer.zero_grad()
+            layers[1](layers[0](x)).square().sum().backward()
+            optimizer.step()
+    for a, b in zip(ours, theirs, strict=True):
+        assert torch.equal(a.weight, b.weight)
+        assert torch.equal(a.bias, b.bias)
+
+
+def test_orthogonalised_matrices_have_singular_values_near_one() -> None:
+    generator = torch.Generator().manual_seed(1)
+    for shape in ((3, 8, 8), (2, 4, 16), (2, 16, 4)):
+        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape, generator=generator)))
+        assert 0.3 < values.min() and values.max() < 1.3
+
+
+def test_muon_moves_only_the_hidden_matrices() -> None:
+    config = TrainingConfig(learning_rate=0.01, optimizer="muon", muon_learning_rate=0.5, weight_decay=0.0)
+    layers = two_layers()
+    groups = parameter_groups(groups_of(layers), [layers[0].weight], config)
+    kinds = {group["kind"]: sum(p.numel() for p in group["params"]) for group in groups if group["kind"] == "muon"}
+    assert kinds == {"muon": layers[0].weight.numel()}
+    before = layers[0].weight.detach().clone()
+    layers[1](layers[0](torch.ones(2, 4))).sum().backward()
+    MuonAdamW(groups, 0.9, 0.99).step()
+    # An update of rank one stays of rank one, its one singular value about 1, times the rate and the tall scale.
+    moved = torch.linalg.svdvals(layers[0].weight.detach() - before)
+    assert 0.5 * (6 / 4) ** 0.5 * 0.3 < moved[0] < 0.5 * (6 / 4) ** 0.5 * 1.3
+    assert moved[1] < 1e-4
+
+
+def test_each_group_trains_slower_than_the_one_above_by_the_discriminative_factor() -> None:
+    layers = (*two_layers(), nn.Linear(3, 2))
+    config = TrainingConfig(learning_rate=1.0, discriminative=2.6)
+    rates = {group["name"]: group["peak"] for group in parameter_groups(groups_of(layers), [], config)}
+    assert rates == {"layer 2": 1.0, "layer 1": 1 / 2.6, "layer 0": 1 / 2.6**2}
+
+
+def test_frozen_parameters_are_left_out_and_vectors_are_not_decayed() -> None:
+    layers = two_layers()
+    layers[0].requires_grad_(False)
+    groups = parameter_groups(groups_of(layers), [], TrainingConfig(learning_rate=1.0, weight_decay=0.3))
+    assert {group["name"] for group in groups} == {"layer 1"}
+    assert {group["params"][0].dim(): group["weight_decay"] for group in groups} == {2: 0.3, 1: 0.0}

@@ -1,0 +1,79 @@
+"""Promises: a state is whole or absent, a damaged one is passed over, and two runs never share a folder."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.base.errors import UserError
+from pipeline.training.resume import ResumeFolder
+
+
+def test_the_newest_state_comes_back_to_the_bit(tmp_path: Path) -> None:
+    weights = torch.randn(5, generator=torch.Generator().manual_seed(0))
+    with ResumeFolder("stage", ["a"], root=tmp_path) as folder:
+        for step in (10, 20, 30):
+            folder.save(0, step, {"network": {"w": weights * step}})
+        folder.save(1, 5, {"network": {"w": weights}})
+        state = folder.load()
+        assert state is not None
+        assert (state["phase"], state["step"]) == (1, 5)
+        assert torch.equal(state["network"]["w"], weights)
+        assert len(list(folder.path.glob("state-*.pt"))) == 2
+
+
+def test_a_damaged_state_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
+    with ResumeFolder("stage", ["a"], root=tmp_path) as folder:
+        folder.save(0, 10, {"x": torch.ones(3)})
+        folder.save(0, 20, {"x": torch.ones(3)})
+        newest = sorted(folder.path.glob("state-*.pt"))[-1]
+        newest.write_bytes(newest.read_bytes()[:100])
+        state = folder.load()
+        assert state is not None and state["step"] == 10
+
+
+def test_what_a_killed_write_left_behind_is_removed_and_not_read(tmp_path: Path) -> None:
+    with ResumeFolder("stage", ["a"], root=tmp_path) as folder:
+        (folder.path / "state-000-000000010.partial").write_bytes(b"half")
+    with ResumeFolder("stage", ["a"], root=tmp_path) as folder:
+        assert folder.load() is None
+        assert not list(folder.path.glob("*.partial"))
+
+
+def test_other_config_or_inputs_mean_another_folder(tmp_path: Path) -> None:
+    with ResumeFolder("stage", ["a"], root=tmp_path) as one, ResumeFolder("stage", ["b"], root=tmp_path) as two:
+        one.save(0, 10, {"x": torch.ones(3)})
+        assert two.load() is None
+
+
+def test_a_second_run_on_the_same_folder_is_refused_with_the_process_that_holds_it(tmp_path: Path) -> None:
+    hold = (
+        "import sys\nfrom pathlib import Path\nfrom pipeline.training import resume\n"
+        "resume.code_digest = lambda: 'same'\n"
+        "with resume.ResumeFolder('stage', ['a'], root=Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None and holder.stdin is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.training.resume.code_digest", lambda: "same")
+        with pytest.raises(UserError, match=f"already running as process {holder.pid}"), ResumeFolder(
+            "stage", ["a"], root=tmp_path
+        ):
+            pass
+        holder.kill()
+        holder.wait()
+        with ResumeFolder("stage", ["a"], root=tmp_path):
+            pass  # the lock went with the process
+
+
+def test_finishing_leaves_nothing_behind(tmp_path: Path) -> None:
+    root = tmp_path / "resume"
+    with ResumeFolder("stage", ["a"], root=root) as folder:
+        folder.save(0, 1, {"x": torch.ones(1)})
+        folder.finish()
+    assert not root.exists()
