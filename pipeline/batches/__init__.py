@@ -1,0 +1,1 @@
+"""Which tokens and documents make up each step: functions of seed and step alone (numpy only)."""
