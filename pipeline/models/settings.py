@@ -21,6 +21,9 @@ class TransformerSettings:
     # pre: normalise the input of each sub-layer (Xiong et al. 2020).
     placement: Literal["pre"] = "pre"
     positions: Literal["rotary", "learned", "sinusoidal", "none"] = "rotary"
+    # softmax: each token weighs all that it may see (Vaswani et al. 2017).
+    attention: Literal["softmax"] = "softmax"
+    # Between the two matrices of the feed-forward layers; swiglu has three (Shazeer 2020).
     activation: Literal["relu", "gelu", "squared_relu", "swiglu"] = "gelu"
     # Normalise queries and keys per head before their product (Henry et al. 2020).
     qk_norm: bool = False

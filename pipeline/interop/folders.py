@@ -1,0 +1,98 @@
+"""A language model's folder: weights, shape and tokenizer, which always travel together."""
+
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from pipeline.base.errors import UserError, suggest
+from pipeline.base.files import read_json, sha256, whole_folder, write_json
+from pipeline.config.read import parse
+from pipeline.interop.tensors import load_tensors, save_tensors
+from pipeline.models.build import FAMILIES
+from pipeline.models.settings import TransformerSettings
+from pipeline.models.transformer import Transformer
+
+MODEL, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
+LANGUAGE_MODEL = "language_model"  # `kind` in config.json
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """What a language model's folder holds."""
+
+    model: Transformer
+    settings: TransformerSettings
+    vocabulary: int
+    direction: str
+    # The file; `config.json` and the weights were checked against it.
+    tokenizer: Path
+
+
+def save_language_model(folder: Path | str, model: Transformer, *, direction: str, tokenizer: Path) -> None:
+    """Write a language model and a copy of its tokenizer; `folder` is replaced as a whole or left as it was."""
+    config = network_config(LANGUAGE_MODEL, model, direction=direction, tokenizer=tokenizer)
+    with whole_folder(folder) as partial:
+        save_tensors(partial / MODEL, model)
+        write_json(partial / CONFIG, config)
+        shutil.copyfile(tokenizer, partial / TOKENIZER)
+
+
+def load_language_model(folder: Path | str) -> LoadedModel:
+    """Read what `save_language_model` wrote, on the CPU in eval mode; a damaged or mixed-up folder is a `UserError`."""
+    folder = Path(folder)
+    config = read_config(folder, LANGUAGE_MODEL)
+    model = empty_network(folder, config)
+    load_tensors(folder / MODEL, model)
+    return LoadedModel(model.eval(), model.settings, model.vocabulary, config["direction"], folder / TOKENIZER)
+
+
+def network_config(kind: str, model: Transformer, *, direction: str, tokenizer: Path) -> dict[str, Any]:
+    """The part of config.json that every folder with a network has."""
+    return {
+        "kind": kind,
+        "model": asdict(model.settings),
+        "vocabulary": model.vocabulary,
+        "direction": direction,
+        "tokenizer": sha256(tokenizer),
+    }
+
+
+def read_config(folder: Path, kind: str) -> dict[str, Any]:
+    """config.json of a folder that must be of this `kind`, checked against the tokenizer that lies beside it."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; run the stage that makes it (`dvc repro`)")
+    path = folder / CONFIG
+    config = read_json(path)
+    if not isinstance(config, dict) or config.get("kind") != kind:
+        found = config.get("kind", "unknown") if isinstance(config, dict) else "unknown"
+        raise UserError(f"{path}: is of kind {found}, but a {kind} is needed here; choose another folder")
+    for key in ("model", "vocabulary", "direction", "tokenizer"):
+        if key not in config:
+            raise UserError(f"{path}: key `{key}` is missing; {suggest(key, config)}")
+    _check_tokenizer(folder / TOKENIZER, config, path)
+    return config
+
+
+def empty_network(folder: Path, config: dict[str, Any]) -> Transformer:
+    """The network that a config.json describes, its weights not yet set."""
+    settings = parse(TransformerSettings, config["model"], f"{folder / CONFIG}, model")
+    return FAMILIES[settings.family](settings, config["vocabulary"])
+
+
+def _check_tokenizer(tokenizer: Path, config: dict[str, Any], path: Path) -> None:
+    if not tokenizer.is_file():
+        raise UserError(f"{tokenizer}: no such file; a model is of no use without its own tokenizer")
+    if sha256(tokenizer) != config["tokenizer"]:
+        raise UserError(
+            f"{tokenizer}: is not the tokenizer this model was trained with (its sha256 is not the one in {path});"
+            " put the model's own tokenizer.json there"
+        )
+    size = Tokenizer.from_file(str(tokenizer)).get_vocab_size()
+    if size != config["vocabulary"]:
+        raise UserError(
+            f"{path}: `vocabulary: {config['vocabulary']}` is not the {size} entries of {tokenizer};"
+            " fetch or make the folder again"
+        )

@@ -1,0 +1,47 @@
+"""The feed-forward layer: each token by itself, through a wider space; chosen by the name of its activation."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pipeline.models.settings import TransformerSettings
+from pipeline.models.weights import Linear, inner_std, residual_std
+
+
+def squared_relu(x: Tensor) -> Tensor:
+    """max(x, 0)^2 (So et al. 2021, "Primer")."""
+    return F.relu(x).square()
+
+
+def swiglu(x: Tensor) -> Tensor:
+    """silu(gate) * value, of the two halves of the last dimension (Shazeer 2020)."""
+    gate, value = x.chunk(2, -1)
+    return F.silu(gate) * value
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "gelu": F.gelu,
+    "squared_relu": squared_relu,
+    "swiglu": swiglu,
+}
+GATED = {"swiglu"}  # take twice the width that they give
+
+
+class FeedForward(nn.Module):
+    """down(activation(up(x))) (Vaswani et al. 2017, section 3.3)."""
+
+    def __init__(self, settings: TransformerSettings) -> None:
+        super().__init__()
+        D, F_ = settings.width, settings.feedforward
+        self.activation = ACTIVATIONS[settings.activation]
+        inner = 2 * F_ if settings.activation in GATED else F_
+        self.up = Linear(D, inner, bias=settings.bias, std=inner_std(settings))
+        self.down = Linear(F_, D, bias=settings.bias, std=residual_std(settings))
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        """Each token's vector to a new one, (B, T, D)."""
+        h_BTF = self.activation(self.up(x_BTD))
+        return self.down(h_BTF)
