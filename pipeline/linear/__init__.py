@@ -1,0 +1,1 @@
+"""Linear classifiers on n-gram features: the baselines every result stands beside."""

@@ -1,0 +1,98 @@
+"""N-gram features: texts in, sparse count matrices out. What they learn is a list of strings, no object to pickle."""
+
+import sys
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import CountVectorizer
+
+MAX_WEIGHTS = 2**23  # of one model, features x classes; the solver keeps some twenty vectors of that size
+
+
+@dataclass(frozen=True)
+class Ngrams:
+    """What counts as a feature: runs of `low` to `high` words or characters, in lower case."""
+
+    unit: str  # a regular expression that finds one word, or "character"
+    low: int
+    high: int
+
+
+@cache
+def _letter() -> str:
+    """Regular expression for a character of a word: what Python's \\w takes, and the marks it leaves out.
+
+    \\w does not match combining marks, on which words of Hindi, Thai or Tamil would fall apart.
+    """
+    points = (point for point in range(sys.maxunicode + 1) if unicodedata.category(chr(point)).startswith("M"))
+    runs = (list(run) for _, run in groupby(enumerate(points), key=lambda pair: pair[1] - pair[0]))
+    return r"[\w" + "".join(f"\\U{run[0][1]:08x}-\\U{run[-1][1]:08x}" for run in runs) + "]"
+
+
+def word_ngrams(spaced: bool) -> Ngrams:
+    """Words of two letters and more, alone and in pairs: scikit-learn's usual features, for any script.
+
+    Where words are not `spaced`, one to four characters in a row.
+    """
+    return Ngrams(_letter() + "{2,}", 1, 2) if spaced else Ngrams("character", 1, 4)
+
+
+def token_ngrams(spaced: bool) -> Ngrams:
+    """Like `word_ngrams`, with words of one letter and punctuation, which carry sentiment ("!", "?")."""
+    return Ngrams(_letter() + r"+|[^\w\s]", 1, 2) if spaced else Ngrams("character", 1, 4)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The n-grams of a training set, in the order of the features' columns."""
+
+    ngrams: Ngrams
+    terms: tuple[str, ...]
+
+    def counts(self, texts: Sequence[str]) -> csr_matrix:
+        """How often each n-gram occurs in each text: (N, V) float64."""
+        return _vectorizer(self.ngrams, vocabulary=self.terms).transform(texts)
+
+
+def learn(ngrams: Ngrams, texts: Sequence[str], classes: int) -> tuple[Vocabulary, csr_matrix]:
+    """Collect the n-grams of the training texts and count them.
+
+    The most frequent ones are kept where there are more than a model of that many classes can hold.
+
+    Returns:
+        The vocabulary of V n-grams, and their counts in `texts`: (N, V) float64.
+    """
+    vectorizer = _vectorizer(ngrams, max_features=MAX_WEIGHTS // classes)
+    counts = vectorizer.fit_transform(texts)
+    return Vocabulary(ngrams, tuple(vectorizer.get_feature_names_out().tolist())), counts
+
+
+def _vectorizer(ngrams: Ngrams, **options: object) -> CountVectorizer:
+    unit = {"analyzer": "char"} if ngrams.unit == "character" else {"token_pattern": ngrams.unit}
+    return CountVectorizer(ngram_range=(ngrams.low, ngrams.high), dtype=np.float64, **unit, **options)
+
+
+def binarised(counts: csr_matrix) -> csr_matrix:
+    """1 where an n-gram occurs, else 0: (N, V)."""
+    return csr_matrix((np.ones_like(counts.data), counts.indices, counts.indptr), shape=counts.shape)
+
+
+def inverse_document_frequency(counts: csr_matrix) -> np.ndarray:
+    """ln((1 + N) / (1 + documents with the n-gram)) + 1, as scikit-learn defines it: (V,)."""
+    documents = np.bincount(counts.indices, minlength=counts.shape[1])
+    return np.log((1 + counts.shape[0]) / (1 + documents)) + 1
+
+
+def tf_idf(counts: csr_matrix, idf_V: np.ndarray) -> csr_matrix:
+    """(1 + ln count) x idf, each text scaled to length one: (N, V). A text without known n-grams stays zero."""
+    weighted = csr_matrix(
+        ((1 + np.log(counts.data)) * idf_V[counts.indices], counts.indices, counts.indptr), counts.shape
+    )
+    lengths_N = np.sqrt(weighted.multiply(weighted).sum(axis=1)).A1
+    weighted.data /= np.repeat(np.where(lengths_N > 0, lengths_N, 1), np.diff(weighted.indptr))
+    return weighted

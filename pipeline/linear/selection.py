@@ -1,0 +1,88 @@
+"""Choice of a linear model's settings by cross-validation on the training labels alone."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.sparse import csr_matrix
+from scipy.special import log_expit, log_softmax
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+
+from pipeline.linear.model import LinearModel
+
+Candidate = TypeVar("Candidate")
+# Fits a model for each candidate, in their order: (features_NV, labels, candidates) -> models.
+Fit = Callable[[csr_matrix, np.ndarray, Sequence[Candidate]], Iterable[LinearModel]]
+
+FOLDS = 5
+MAX_DOCUMENTS = 10_000  # documents that the choice looks at; beyond, the best setting hardly moves and time does
+LOG_TEMPERATURES = (-4.0, 6.0)
+
+
+def fit_selected(
+    fit: Fit[Candidate], candidates: Sequence[Candidate], features_NV: csr_matrix, labels: np.ndarray, seed: int
+) -> tuple[LinearModel, Candidate]:
+    """Fit the candidate whose held-out predictions have the lowest log loss, with the temperature found there.
+
+    Each candidate is judged at its own best temperature (Guo et al. 2017), so that the choice is about the order of
+    the scores and not about their scale. Without two documents of each class the first candidate is taken.
+
+    Args:
+        labels: (N,) class indices, or (N, C) booleans where a document may carry several labels.
+        seed: of the folds.
+    """
+    if (labels.ndim == 1 and np.unique_counts(labels).counts.min() < 2) or len(labels) < FOLDS:
+        (model,) = fit(features_NV, labels, candidates[:1])
+        return model, candidates[0]
+    sample_N = _sample(labels, seed)
+    sampled_NV, sampled = features_NV[sample_N], labels[sample_N]
+    scores: list[list[np.ndarray]] = [[] for _ in candidates]
+    held_out = []
+    for train_N, test_N in _folds(sampled, seed):
+        held_out.append(test_N)
+        for place, model in enumerate(fit(sampled_NV[train_N], sampled[train_N], candidates)):
+            scores[place].append(model.scores(sampled_NV[test_N]))
+    order_N = np.concatenate(held_out)
+    judged = [best_temperature(np.concatenate(one), sampled[order_N]) for one in scores]
+    best = min(range(len(candidates)), key=lambda place: judged[place][1])
+    (model,) = fit(features_NV, labels, candidates[best : best + 1])
+    return model.at(judged[best][0]), candidates[best]
+
+
+def best_temperature(scores_NC: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """The temperature that minimises the log loss, and that loss.
+
+    Targets are smoothed by one pseudo-document per class (Platt 1999), or a few separable documents would ask for
+    certainty.
+    """
+    count, classes = scores_NC.shape
+    if labels.ndim == 1:
+        targets_NC = (np.eye(classes)[labels] * count + 1) / (count + classes)
+    else:
+        targets_NC = (labels * count + 1) / (count + 2)
+
+    def loss(log_temperature: float) -> float:
+        scaled_NC = scores_NC / np.exp(log_temperature)
+        if labels.ndim == 1:
+            return float(-(targets_NC * log_softmax(scaled_NC, axis=1)).sum(axis=1).mean())
+        return float(-(targets_NC * log_expit(scaled_NC) + (1 - targets_NC) * log_expit(-scaled_NC)).mean())
+
+    found = minimize_scalar(loss, bounds=LOG_TEMPERATURES, method="bounded")
+    return float(np.exp(found.x)), float(found.fun)
+
+
+def _sample(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Rows to choose by: all, or MAX_DOCUMENTS of them with the classes in proportion."""
+    rows_N = np.arange(len(labels))
+    if len(labels) <= MAX_DOCUMENTS:
+        return rows_N
+    stratify = labels if labels.ndim == 1 else None
+    return train_test_split(rows_N, train_size=MAX_DOCUMENTS, random_state=seed, stratify=stratify)[0]
+
+
+def _folds(labels: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    if labels.ndim == 2:
+        return KFold(FOLDS, shuffle=True, random_state=seed).split(labels)
+    folds = min(FOLDS, int(np.unique_counts(labels).counts.max()))
+    return StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)
