@@ -10,8 +10,8 @@ import numpy as np
 from pipeline.base.process import run_stage
 from pipeline.base.progress import Progress
 from pipeline.shards.write import write_shards
-from pipeline.text.corpus import count_documents, grouped, read_texts
-from pipeline.text.tokenizer import encode, fingerprint, load
+from pipeline.text.prepared import count, read_texts
+from pipeline.text.tokenizer import encode, fingerprint, grouped, load
 
 TOKENIZER = Path("models/tokenizer/tokenizer.json")
 GROUP_CHARACTERS = 4_000_000
@@ -39,7 +39,7 @@ def main(role: str) -> None:
         file = prepared / f"{part}.parquet"
         if not file.is_file() and part == "test":  # a corpus has none
             continue
-        with Progress(f"tokenise {role} {part}", count_documents(file), "documents") as progress:
+        with Progress(f"tokenise {role} {part}", count(file), "documents") as progress:
             index = write_shards(out / part, documents(file, progress), vocabulary=vocabulary, tokenizer=mark)
         if index.tokens:
             print(

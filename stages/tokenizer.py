@@ -8,7 +8,8 @@ from pipeline.base.process import run_stage
 from pipeline.config.chosen import choice, chosen, path_of
 from pipeline.config.read import read_yaml
 from pipeline.config.tokenizer import TokenizerConfig
-from pipeline.text.corpus import count_documents, sample_blocks
+from pipeline.text.prepared import count
+from pipeline.text.sample import sample_blocks
 from pipeline.text.tokenizer import encode, load, save, train
 
 OUT = Path("models/tokenizer/tokenizer.json")
@@ -39,8 +40,8 @@ def take(path: Path) -> None:
 
 def learn(config: TokenizerConfig) -> None:
     """Train on the generic corpus, and the domain's text if asked for; on the domain's alone if there is no other."""
-    files = [GENERIC] if count_documents(GENERIC) else []
-    if (config.include_domain or not files) and count_documents(DOMAIN):
+    files = [GENERIC] if count(GENERIC) else []
+    if (config.include_domain or not files) and count(DOMAIN):
         files.append(DOMAIN)
     if not files:
         raise UserError(

@@ -6,7 +6,6 @@ Sennrich et al. 2016 (byte-pair encoding); Radford et al. 2019, section 2.2 (ove
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -17,7 +16,7 @@ from pipeline.config.tokenizer import TokenizerConfig
 from pipeline.shards.format import token_dtype
 from pipeline.text.specials import BOS, EOS, MASK, PAD, SPECIALS
 
-__all__ = ["BOS", "EOS", "MASK", "PAD", "blocks", "encode", "fingerprint", "load", "save", "train"]
+__all__ = ["BOS", "EOS", "MASK", "PAD", "blocks", "encode", "fingerprint", "grouped", "load", "save", "train"]
 
 # Merges stay within a piece: a word with the space before it, up to 3 digits, a run of other signs, a run of spaces;
 # "'s", "'t", "'ll" are pieces of their own. Marks belong to the letters they stand on (Devanagari, Thai). The bound of
@@ -102,14 +101,13 @@ def encode(tokenizer: Tokenizer, texts: list[str]) -> list[np.ndarray]:
     A long text is encoded in blocks, with the same result, so that it needs little memory and takes all cores too.
     """
     dtype = token_dtype(tokenizer.get_vocab_size())
-    parts = [[np.array([BOS], dtype)] for _ in texts]
-    numbered = ((number, block) for number, text in enumerate(texts) for block in blocks(_clean(text)))
-    for group in _groups(numbered):
-        encodings = tokenizer.encode_batch_fast([block for _, block in group], add_special_tokens=False)
-        for (number, _), encoding in zip(group, encodings, strict=True):
-            parts[number].append(np.array(encoding.ids, dtype))
-    end = np.array([EOS], dtype)
-    return [np.concatenate([*tokens, end]) for tokens in parts]
+    numbered = [(number, block) for number, text in enumerate(texts) for block in blocks(_clean(text))]
+    tokens = [[np.array([BOS], dtype)] for _ in texts]
+    of_text = iter(number for number, _ in numbered)
+    for group in grouped((block for _, block in numbered), GROUP_CHARACTERS):
+        for encoding in tokenizer.encode_batch_fast(group, add_special_tokens=False):
+            tokens[next(of_text)].append(np.array(encoding.ids, dtype))
+    return [np.concatenate([*parts, np.array([EOS], dtype)]) for parts in tokens]
 
 
 def blocks(text: str, size: int = BLOCK_CHARACTERS) -> Iterator[str]:
@@ -127,20 +125,20 @@ def blocks(text: str, size: int = BLOCK_CHARACTERS) -> Iterator[str]:
         yield text[start:]
 
 
+def grouped(texts: Iterable[str], characters: int) -> Iterator[list[str]]:
+    """Consecutive texts in lists of about `characters` characters, and of one text at least."""
+    group: list[str] = []
+    held = 0
+    for text in texts:
+        group.append(text)
+        held += len(text)
+        if held >= characters:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group
+
+
 def _clean(text: str) -> str:
     """Half a surrogate pair, which no UTF-8 file can hold but JSON's escapes can, becomes U+FFFD."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
-
-
-def _groups(numbered: Iterable[tuple[int, str]]) -> Iterator[list[Any]]:
-    """Consecutive blocks, `GROUP_CHARACTERS` at a time."""
-    group: list[tuple[int, str]] = []
-    characters = 0
-    for number, block in numbered:
-        group.append((number, block))
-        characters += len(block)
-        if characters >= GROUP_CHARACTERS:
-            yield group
-            group, characters = [], 0
-    if group:
-        yield group
