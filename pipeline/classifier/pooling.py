@@ -8,27 +8,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from pipeline.classifier.reading import Chunks
+
 # What stands in the place of a chunk that a document does not have.
 ABSENT = {"last": 0.0, "max": -torch.inf, "mean": 0.0}
 
 
-def summarise(pool: str, hidden_MTD: Tensor, context_M: Tensor, length_M: Tensor, last_M: Tensor) -> Tensor:
+def summarise(pool: str, hidden_MTD: Tensor, chunks: Chunks) -> Tensor:
     """One chunk's part in one pool, in fp32.
 
     Args:
         pool: "last", "max" or "mean".
         hidden_MTD: hidden states of M chunks, right-padded.
-        context_M, length_M: positions `context <= t < length` count.
-        last_M: whether the chunk ends its document.
+        chunks: the same chunks; their positions `context <= t < length` count.
 
     Returns:
         `summary_MD`: the last hidden state (zeros where the document goes on), the maximum, or the sum.
     """
     if pool == "last":
         rows_M = torch.arange(len(hidden_MTD), device=hidden_MTD.device)
-        return hidden_MTD[rows_M, length_M - 1].float() * last_M[:, None]
+        return hidden_MTD[rows_M, chunks.length_M - 1].float() * chunks.last_M[:, None]
     position_T = torch.arange(hidden_MTD.size(1), device=hidden_MTD.device)
-    counts_MT = (position_T >= context_M[:, None]) & (position_T < length_M[:, None])
+    counts_MT = (position_T >= chunks.context_M[:, None]) & (position_T < chunks.length_M[:, None])
     if pool == "max":
         return hidden_MTD.masked_fill(~counts_MT[:, :, None], -torch.inf).amax(dim=1).float()
     return hidden_MTD.masked_fill(~counts_MT[:, :, None], 0.0).sum(dim=1, dtype=torch.float32)

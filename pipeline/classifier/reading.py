@@ -1,16 +1,18 @@
 """How a document is read: in chunks of the length that the language model knows, under a hard cap in tokens."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.batches.pad import pad
+
 
 @dataclass(frozen=True)
 class Chunks:
-    """The chunks of a batch of documents, document after document; M chunks in all, on the CPU."""
+    """M chunks of a batch of documents, document after document."""
 
     # Row of the chunk's document in the batch, and the chunk's number within that document.
     document_M: Tensor
@@ -28,6 +30,10 @@ class Chunks:
     def most(self) -> int:
         """Chunks of the document that has most of them."""
         return int(self.number_M.max()) + 1
+
+    def take(self, rows: Tensor, device: torch.device) -> "Chunks":
+        """Some of the chunks, on another device."""
+        return Chunks(*(getattr(self, field.name)[rows].to(device) for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -67,16 +73,12 @@ class Reading:
         return int((beyond > 0).sum()), int(beyond.sum())
 
     def batch(self, documents: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
-        """Capped, right-padded (with 0, `<pad>`) int64 `tokens_BT`, and their true `lengths_B`."""
-        capped = [self.cap(tokens) for tokens in documents]
-        lengths_B = torch.tensor([len(tokens) for tokens in capped])
-        tokens_BT = torch.zeros(len(capped), int(lengths_B.max()), dtype=torch.int64)
-        for row, tokens in enumerate(capped):
-            tokens_BT[row, : len(tokens)] = torch.from_numpy(tokens.astype(np.int64))
-        return tokens_BT, lengths_B
+        """Capped, right-padded int64 `tokens_BT`, and their true `lengths_B`."""
+        tokens_BT, lengths_B = pad([self.cap(tokens) for tokens in documents])
+        return torch.from_numpy(tokens_BT), torch.from_numpy(lengths_B)
 
     def chunks(self, lengths_B: Tensor) -> Chunks:
-        """Lay the chunks of documents of these lengths (each at least 1) out in one flat list."""
+        """Lay the chunks of documents of these lengths (each at least 1) out in one flat list, on the CPU."""
         lengths_B = lengths_B.cpu()
         # One chunk, and one more for each stride (or part of it) beyond the first chunk's end.
         counts_B = 1 + (lengths_B - self.chunk_tokens).clamp(min=0).add(self.stride - 1) // self.stride

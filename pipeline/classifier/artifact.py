@@ -1,0 +1,99 @@
+"""A classifier's folder: weights, how it reads, its labels and its tokenizer, which always travel together."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.base.errors import UserError, suggest
+from pipeline.base.files import whole_folder, write_json
+from pipeline.classifier.heads import Head
+from pipeline.classifier.network import ClassifierNetwork
+from pipeline.classifier.reading import Reading
+from pipeline.interop.folders import CONFIG, MODEL, TOKENIZER, empty_network, network_config, read_config
+from pipeline.interop.tensors import load_tensors, save_tensors
+
+CLASSIFIER = "classifier"  # `kind` in config.json
+
+
+@dataclass(frozen=True)
+class LoadedClassifier:
+    """What a classifier's folder holds."""
+
+    network: ClassifierNetwork
+    # In the order of the network's scores.
+    labels: tuple[str, ...]
+    # Whether a document may carry several of them.
+    multilabel: bool
+    direction: str
+    tokenizer: Path
+    # Scores are divided by it before they become probabilities.
+    temperature: float = 1.0
+
+
+def save_classifier(
+    folder: Path | str,
+    network: ClassifierNetwork,
+    *,
+    labels: Sequence[str],
+    multilabel: bool,
+    direction: str,
+    tokenizer: Path,
+    temperature: float = 1.0,
+) -> None:
+    """Write a classifier and a copy of its tokenizer; `folder` is replaced as a whole or left as it was."""
+    reading, hidden = network.reading, network.head.hidden
+    config = network_config(CLASSIFIER, network.backbone, direction=direction, tokenizer=tokenizer) | {
+        "labels": list(labels),
+        "multilabel": multilabel,
+        "head": {"pooling": list(network.pooling), "head_width": hidden.out_features if hidden is not None else 0},
+        "reading": {
+            "chunk_tokens": reading.chunk_tokens,
+            "overlap": reading.overlap,
+            "max_tokens": reading.max_tokens,
+            "causal": reading.causal,
+        },
+        "temperature": temperature,
+    }
+    with whole_folder(folder) as partial:
+        save_tensors(partial / MODEL, network)
+        write_json(partial / CONFIG, config)
+        shutil.copyfile(tokenizer, partial / TOKENIZER)
+
+
+def load_classifier(folder: Path | str) -> LoadedClassifier:
+    """Read what `save_classifier` wrote, on the CPU in eval mode.
+
+    Dropout rates and BPT3C are for training alone and not kept. A damaged or mixed-up folder, or one of another kind, is a `UserError`.
+    """
+    folder = Path(folder)
+    config = read_config(folder, CLASSIFIER)
+    _require(folder, config, "labels", "multilabel", "temperature", "head", "reading")
+    head, reading = config["head"], config["reading"]
+    _require(folder, head, "pooling", "head_width")
+    _require(folder, reading, "chunk_tokens", "overlap", "max_tokens", "causal")
+    backbone = empty_network(folder, config)
+    features, rates = len(head["pooling"]) * backbone.settings.width, (0.0, 0.0)
+    network = ClassifierNetwork(
+        backbone,
+        Head(features, len(config["labels"]), width=head["head_width"], dropout=rates, seed=0),
+        Reading(reading["chunk_tokens"], reading["overlap"], reading["max_tokens"], causal=reading["causal"]),
+        tuple(head["pooling"]),
+    )
+    load_tensors(folder / MODEL, network)
+    return LoadedClassifier(
+        network.eval(),
+        tuple(config["labels"]),
+        config["multilabel"],
+        config["direction"],
+        folder / TOKENIZER,
+        config["temperature"],
+    )
+
+
+def _require(folder: Path, values: dict[str, Any], *keys: str) -> None:
+    """Refuse a config.json, or a part of it, that lacks one of the keys."""
+    for key in keys:
+        if key not in values:
+            raise UserError(f"{folder / CONFIG}: key `{key}` is missing; {suggest(key, values)}")

@@ -1,0 +1,125 @@
+"""A language model's network with a classifier's head on it, which reads documents of any length."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.base.errors import UserError
+from pipeline.classifier.heads import Head
+from pipeline.classifier.pooling import ABSENT, join, summarise
+from pipeline.classifier.reading import Chunks, Reading
+from pipeline.config.classifier import ClassifierConfig
+from pipeline.models.transformer import Transformer
+
+# A chunk's noise is that of its document's seed plus its number times this: the golden ratio in 64 bits, as int64.
+CHUNK_SEED = 0x9E3779B97F4A7C15 - 2**64
+
+
+class ClassifierNetwork(nn.Module):
+    """Documents are cut into chunks, each chunk goes through the backbone, what it saw is pooled, the head decides.
+
+    A document's scores depend on that document alone: not on the other documents of a batch, nor on its padding.
+    """
+
+    def __init__(self, backbone: Transformer, head: Head, reading: Reading, pooling: tuple[str, ...]) -> None:
+        """`pooling`: some of "last", "max", "mean", in the order in which the head reads them."""
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.reading = reading
+        self.pooling = pooling
+
+    @property
+    def classes(self) -> int:
+        """C, the number of scores of a document."""
+        return self.head.output.out_features
+
+    def forward(self, tokens_BT: Tensor, lengths_B: Tensor, seeds_B: Tensor | None = None) -> Tensor:
+        """Unnormalised scores of whole documents.
+
+        Args:
+            tokens_BT: int64, right-padded, at most `reading.max_tokens` wide (`reading.batch` makes it).
+            lengths_B: true tokens of each document, at least 1.
+            seeds_B: int64 dropout noise, one per document; none in eval() or without them.
+
+        Returns:
+            `logits_BC` in fp32.
+        """
+        return self.head(self.pooled(tokens_BT, lengths_B, seeds_B), seeds_B).float()
+
+    def pooled(self, tokens_BT: Tensor, lengths_B: Tensor, seeds_B: Tensor | None = None) -> Tensor:
+        """What the head reads: fp32 `(B, P)` with P = pools * D, each pool normalised; arguments as in `forward`."""
+        if tokens_BT.size(1) > self.reading.max_tokens:
+            raise ValueError(f"documents of {tokens_BT.size(1)} tokens; `reading.batch` cuts them to `max_tokens`")
+        chunks = self.reading.chunks(lengths_B)
+        shape_BND = (len(tokens_BT), chunks.most, self.backbone.settings.width)
+        parts = {pool: tokens_BT.new_full(shape_BND, ABSENT[pool], dtype=torch.float32) for pool in self.pooling}
+        for rows_K, trains in self._passes(chunks, len(tokens_BT)):
+            some = chunks.take(rows_K, tokens_BT.device)
+            with torch.set_grad_enabled(trains and torch.is_grad_enabled()):
+                hidden_KTD = self._hidden(tokens_BT, some, seeds_B)
+                new = {pool: summarise(pool, hidden_KTD, some) for pool in self.pooling}
+            for pool, summary_KD in new.items():
+                parts[pool][some.document_M, some.number_M] = summary_KD
+        lengths_B = lengths_B.to(tokens_BT.device)
+        return torch.cat([join(pool, parts[pool], lengths_B) for pool in self.pooling], dim=1)  # (B, P)
+
+    def _passes(self, chunks: Chunks, documents: int) -> Iterator[tuple[Tensor, bool]]:
+        """Rows of the chunks that go through the backbone together, and whether gradients flow through them.
+
+        Whole chunks and the shorter ones that end a document go apart, so that only the latter are padded. Those
+        without gradients come last: autocast may keep a weight cast for them, which has no gradient, and reuse it.
+        They come in parts no larger than what has gradients, so a document's length costs time and no memory.
+        """
+        whole_M = chunks.length_M == self.reading.chunk_tokens
+        yield from ((rows_K, True) for rows_K in _rows(chunks.trains_M & ~whole_M))
+        yield from ((rows_K, True) for rows_K in _rows(chunks.trains_M & whole_M))
+        for rows_K in _rows(~chunks.trains_M):
+            yield from ((part_K, False) for part_K in rows_K.split(documents * self.reading.gradient_chunks))
+
+    def _hidden(self, tokens_BT: Tensor, chunks: Chunks, seeds_B: Tensor | None) -> Tensor:
+        """Hidden states `(K, T, D)` of K chunks, T the longest."""
+        position_T = torch.arange(int(chunks.length_M.max()), device=tokens_BT.device)
+        # Behind the end of a document anything may stand: no true position sees it, and pooling leaves it out.
+        column_KT = (chunks.start_M[:, None] + position_T).clamp(max=tokens_BT.size(1) - 1)
+        seeds_K = None if seeds_B is None else seeds_B[chunks.document_M] + chunks.number_M * CHUNK_SEED
+        return self.backbone(
+            tokens_BT[chunks.document_M[:, None], column_KT],
+            lengths_B=chunks.length_M,
+            causal=self.reading.causal,
+            seeds_B=seeds_K,
+        )
+
+    def layer_groups(self) -> list[tuple[str, list[nn.Parameter]]]:
+        """The backbone's groups from input to output, and the head last; every parameter in exactly one."""
+        return [*self.backbone.layer_groups(), ("head", list(self.head.parameters()))]
+
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """2-D weights inside the blocks: what Muon may own."""
+        return self.backbone.hidden_matrices()
+
+    def set_drop_mult(self, factor: float) -> None:
+        """Scale the backbone's dropout rates; the head's are the classifier config's own."""
+        self.backbone.set_drop_mult(factor)
+
+
+def classifier_network(backbone: Transformer, config: ClassifierConfig, classes: int) -> ClassifierNetwork:
+    """Put a new head, initialised from `config.seed`, on a language model's network (which is used, not copied)."""
+    positions = backbone.settings.max_positions
+    if config.chunk_tokens > positions:
+        raise UserError(
+            f"`chunk_tokens: {config.chunk_tokens}` of the classifier is more than the model's "
+            f"`max_positions: {positions}`; lower it"
+        )
+    reading = Reading(config.chunk_tokens, config.overlap, config.max_tokens, config.gradient_chunks, config.causal)
+    features = len(config.pooling) * backbone.settings.width
+    head = Head(features, classes, width=config.head_width, dropout=config.head_dropout, seed=config.seed)
+    return ClassifierNetwork(backbone, head, reading, config.pooling)
+
+
+def _rows(wanted_M: Tensor) -> Iterator[Tensor]:
+    """The numbers of the chunks wanted, in one tensor; none if there are none."""
+    rows_K = wanted_M.nonzero().flatten()
+    if len(rows_K):
+        yield rows_K

@@ -1,0 +1,155 @@
+"""Labels and probabilities of new texts from a trained classifier, in one direction or both."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from pipeline.base.errors import UserError
+from pipeline.batches.reverse import reverse_document
+from pipeline.classifier.artifact import LoadedClassifier, load_classifier
+from pipeline.text.tokenizer import encode, load
+from pipeline.training.environment import resolve_precision
+
+# Tokens, padding included, that go through a network at once: what fills the device without filling its memory.
+BATCH_TOKENS = {"cpu": 8192, "cuda": 131_072}
+# No token is longer than a tokenizer's pieces, some 64 characters, or a few times that before normalisation. What lies
+# beyond this many characters a token cannot be read, and a document of 50 MB need not be tokenised to find that out.
+CHARACTERS_PER_TOKEN = 256
+
+
+class Predictor:
+    """One or several classifiers with the same labels, whose probabilities are averaged.
+
+    Texts are read in batches of similar length; a text's probabilities do not depend on the others beyond rounding.
+    In fp32, the default, they agree between machines to about 1e-6. `precision="auto"` takes bf16 where the processor
+    has it, which is two to three times as fast and moves probabilities by about 0.01.
+    """
+
+    def __init__(
+        self,
+        members: list[LoadedClassifier],
+        *,
+        device: str = "auto",
+        precision: Literal["fp32", "auto"] = "fp32",
+        batch_tokens: int | None = None,
+    ) -> None:
+        """`device`: a torch device type, auto for CUDA where there is one; `batch_tokens`: None by the device."""
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = device
+        self.precision = resolve_precision(precision, device)
+        self.batch_tokens = batch_tokens or BATCH_TOKENS.get(device, BATCH_TOKENS["cpu"])
+        self.members = [(member, load(member.tokenizer)) for member in members]
+        for member in members:
+            member.network.eval().to(device)
+        self.labels = list(members[0].labels)
+        self.multilabel = members[0].multilabel
+        self.documents_cut = 0  # documents so far that were longer than the classifier reads
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path | str,
+        *,
+        device: str = "auto",
+        precision: Literal["fp32", "auto"] = "fp32",
+        batch_tokens: int | None = None,
+    ) -> Self:
+        """Load the classifier in `folder`, or the classifiers in its sub-folders (one for each direction)."""
+        folders = classifier_folders(folder)
+        members = [load_classifier(one) for one in folders]
+        for one, member in zip(folders, members, strict=True):
+            if (member.labels, member.multilabel) != (members[0].labels, members[0].multilabel):
+                raise UserError(f"{one}: its labels differ from those of {folders[0]}; train both on one task")
+        return cls(members, device=device, precision=precision, batch_tokens=batch_tokens)
+
+    @property
+    def directions(self) -> list[str]:
+        """The direction in which each member reads."""
+        return [member.direction for member, _ in self.members]
+
+    def predict_proba(self, texts: Iterable[str]) -> np.ndarray:
+        """Probabilities float64 `(N, C)`, classes in the order of `labels`, rows in the order of `texts`.
+
+        They sum to 1 in each row or, where a document may carry several labels, are each label's own.
+        """
+        documents = _checked(texts)
+        total = np.zeros((len(documents), len(self.labels)))
+        for member, tokenizer in self.members:
+            total += self._probabilities(member, tokenizer, documents)
+        return total / len(self.members)
+
+    def predict(self, texts: Iterable[str]) -> list[str] | list[list[str]]:
+        """The most probable label of each text; with several labels a document, all those of at least one half."""
+        return self.decide(self.predict_proba(texts))
+
+    def decide(self, probabilities_NC: np.ndarray) -> list[str] | list[list[str]]:
+        """Labels from the probabilities of `predict_proba`."""
+        if self.multilabel:
+            return [[self.labels[c] for c in np.flatnonzero(row_C >= 0.5)] for row_C in probabilities_NC]
+        return [self.labels[c] for c in probabilities_NC.argmax(axis=1)] if len(probabilities_NC) else []
+
+    def _probabilities(self, member: LoadedClassifier, tokenizer: Tokenizer, texts: list[str]) -> np.ndarray:
+        reading = member.network.reading
+        tokens = _encode(member, tokenizer, texts)
+        lengths_N = np.array([len(document) for document in tokens], dtype=np.int64)
+        if member is self.members[0][0]:
+            self.documents_cut += reading.cut(lengths_N)[0]
+        probabilities_NC = np.empty((len(texts), len(self.labels)))
+        autocast = torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
+        with torch.inference_mode(), autocast:
+            for rows_B in _batches(np.minimum(lengths_N, reading.max_tokens), self.batch_tokens):
+                tokens_BT, lengths_B = reading.batch([tokens[row] for row in rows_B])
+                logits_BC = member.network(tokens_BT.to(self.device), lengths_B)
+                probabilities_NC[rows_B] = _normalise(logits_BC.cpu().double() / member.temperature, self.multilabel)
+        return probabilities_NC
+
+
+def classifier_folders(folder: Path | str) -> list[Path]:
+    """`folder` itself if it is a classifier, else its sub-folders that are; sorted."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; train a classifier (`dvc repro`) or name the folder of one")
+    if (folder / "config.json").is_file():
+        return [folder]
+    folders = sorted(path.parent for path in folder.glob("*/config.json"))
+    if not folders:
+        raise UserError(f"{folder}: holds no classifier; run `dvc repro`, or `dvc pull` to fetch a trained one")
+    return folders
+
+
+def _checked(texts: Iterable[str]) -> list[str]:
+    if isinstance(texts, str):
+        raise TypeError("texts must be a list of texts; for one text write [text]")
+    documents = list(texts)
+    for number, text in enumerate(documents):
+        if not isinstance(text, str):
+            raise TypeError(f"text {number} is {text!r:.40} ({type(text).__name__}), not a str")
+    return documents
+
+
+def _encode(member: LoadedClassifier, tokenizer: Tokenizer, texts: list[str]) -> list[np.ndarray]:
+    """Tokens of each text in the member's direction, as many as it can need."""
+    most = CHARACTERS_PER_TOKEN * member.network.reading.max_tokens
+    if member.direction == "backward":
+        return [reverse_document(tokens) for tokens in encode(tokenizer, [text[-most:] for text in texts])]
+    return encode(tokenizer, [text[:most] for text in texts])
+
+
+def _batches(lengths_N: np.ndarray, batch_tokens: int) -> Iterator[np.ndarray]:
+    """Rows of one batch after another, longest first (what does not fit fails at once), padded to `batch_tokens`."""
+    order = np.argsort(-lengths_N, kind="stable")
+    start = 0
+    while start < len(order):
+        stop = start + max(1, batch_tokens // int(lengths_N[order[start]]))
+        yield order[start:stop]
+        start = stop
+
+
+def _normalise(logits_BC: Tensor, multilabel: bool) -> np.ndarray:
+    return (logits_BC.sigmoid() if multilabel else logits_BC.softmax(dim=1)).numpy()
