@@ -55,6 +55,8 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._draw(last=kind is None)
+        if self.terminal and kind is not None:
+            print(file=sys.stderr)  # what went wrong is said on a line of its own
 
     def resume_at(self, done: float) -> None:
         """Begin with work that an earlier run has done; it does not count in the rate."""
@@ -89,7 +91,8 @@ class Progress:
             print(f"  {self.title}: {percent}{' | '.join(parts)}", file=sys.stderr, flush=True)
             return
         bar = "" if share is None else "█" * round(24 * share) + "░" * (24 - round(24 * share)) + " "
-        line = f"  {self.title}  {bar}{' · '.join(parts)}"[: os.get_terminal_size(sys.stderr.fileno()).columns - 1]
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns or 80  # some terminals do not know theirs
+        line = f"  {self.title}  {bar}{' · '.join(parts)}"[: columns - 1]
         sys.stderr.write("\r" + line.ljust(self.width) + ("\n" if last else ""))
         sys.stderr.flush()
         self.width = len(line)
