@@ -104,6 +104,7 @@ class TrainingModule(pl.LightningModule, ABC):
 
     def on_train_start(self) -> None:
         """Open the progress line; measure once before the first step, so that the curve shows the start."""
+        self.network.train()
         steps = self.phase.steps
         self.progress = Progress(f"{self.title}{' ' + self.phase.name if self.phase.name else ''}", steps, "steps")
         self.progress.resume_at(self.position.step)

@@ -114,8 +114,8 @@ def _trainer(hardware: HardwareConfig, precision: str) -> pl.Trainer:
 
 def _fit(trainer: pl.Trainer, module: TrainingModule, loader: DataLoader[dict[str, Any]]) -> None:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*`training_step` returned `None`.*")
+        for message in (".*does not have many workers.*", ".*`training_step` returned `None`.*", ".*LeafSpec.*"):
+            warnings.filterwarnings("ignore", message=message)
         trainer.fit(module, loader)
 
 
