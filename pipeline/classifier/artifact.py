@@ -65,7 +65,8 @@ def save_classifier(
 def load_classifier(folder: Path | str) -> LoadedClassifier:
     """Read what `save_classifier` wrote, on the CPU in eval mode.
 
-    Dropout rates and BPT3C are for training alone and not kept. A damaged or mixed-up folder, or one of another kind, is a `UserError`.
+    Dropout rates and BPT3C are for training alone and not kept. A damaged or mixed-up folder, or one of another kind,
+    is a `UserError`.
     """
     folder = Path(folder)
     config = read_config(folder, CLASSIFIER)

@@ -68,14 +68,15 @@ class ClassifierNetwork(nn.Module):
     def _passes(self, chunks: Chunks, documents: int) -> Iterator[tuple[Tensor, bool]]:
         """Rows of the chunks that go through the backbone together, and whether gradients flow through them.
 
-        Whole chunks and the shorter ones that end a document go apart, so that only the latter are padded. Those
-        without gradients come last: autocast may keep a weight cast for them, which has no gradient, and reuse it.
-        They come in parts no larger than what has gradients, so a document's length costs time and no memory.
+        Whole chunks and the shorter ones that end a document go apart, so that only the latter are padded. In training,
+        those without gradients come in parts no larger than what has gradients, so that a document's length costs time
+        and no memory; and they come last, because autocast may keep a weight's cast, and theirs has no gradient.
         """
+        trains_M = chunks.trains_M if torch.is_grad_enabled() else torch.ones_like(chunks.trains_M)
         whole_M = chunks.length_M == self.reading.chunk_tokens
-        yield from ((rows_K, True) for rows_K in _rows(chunks.trains_M & ~whole_M))
-        yield from ((rows_K, True) for rows_K in _rows(chunks.trains_M & whole_M))
-        for rows_K in _rows(~chunks.trains_M):
+        yield from ((rows_K, True) for rows_K in _rows(trains_M & ~whole_M))
+        yield from ((rows_K, True) for rows_K in _rows(trains_M & whole_M))
+        for rows_K in _rows(~trains_M):
             yield from ((part_K, False) for part_K in rows_K.split(documents * self.reading.gradient_chunks))
 
     def _hidden(self, tokens_BT: Tensor, chunks: Chunks, seeds_B: Tensor | None) -> Tensor:
