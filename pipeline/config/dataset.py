@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 LOCAL_FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "text", "folder")
+EMBEDDED_PARTS = tuple(kind + part for kind in ("", "development_") for part in ("generic", "domain", "task"))
 Part = Literal["train", "validation", "test"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(gt=0)]
@@ -39,38 +40,50 @@ class DatasetConfig:
     label_separator: str | None = None
     # Names in the order of a hub set's integer labels; null takes the set's own names.
     label_names: tuple[str, ...] | None = None
-    # Where one file holds many documents of plain text: one a line, one a block between blank lines, or one a file.
-    documents: Literal["line", "paragraph", "file"] = "line"
+    # Where one file holds many documents of plain text: one a line, one a block between blank lines, or one a file;
+    # "article" also joins the rows of a hub set: lines, of which ` = Title = ` begins the next article (WikiText).
+    documents: Literal["line", "paragraph", "file", "article"] = "line"
     # Cut from train where the set has no validation part: a share, a number of documents, or 0 for none.
     validation: Fraction | Count | Literal[0] = 0.1
     # Cut from train where the set has no test part.
     test: Fraction | Count | None = None
-    # Keep this many labelled training documents of each class (few-label work); null keeps all.
+    # Keep this many labelled training documents of each class (few-label work), a sample by seed; null keeps all.
+    # A validation part that is cut from train is cut from these, because its labels are used as well.
     labels_per_class: Count | None = None
     # Keep at most this many documents of each part, a sample by seed; null keeps all.
     max_documents: Count | None = None
     # Documents longer than this many characters are cut, and counted in the audit.
     max_characters: Count = 1_000_000
-    # Keep held-out documents' text in the unlabelled corpora; shown beside the result.
+    # Of a task: keep its held-out documents' text in the unlabelled corpora; shown beside the result.
     transductive: bool = False
-    # Words separated by spaces? false makes the linear baselines use character n-grams.
+    # Of a task: words separated by spaces? false makes the linear baselines and the search for near-duplicates use
+    # character n-grams.
     spaced: bool = True
     seed: int = 1
 
     def __post_init__(self) -> None:
         if self.path in LOCAL_FORMATS and not self.data_files:
             raise ValueError(f"`path: {self.path}` reads files; add `data_files: {{train: FILE}}`")
-        if self.path not in (*LOCAL_FORMATS, "embedded", "none") and "/" not in self.path:
+        if self.is_hub and "/" not in self.path:
             allowed = ", ".join((*LOCAL_FORMATS, "embedded", "none"))
             raise ValueError(f"`path: {self.path}` is neither a hub id (owner/name) nor one of {allowed}")
-        if self.path == "embedded" and self.name is None:
-            raise ValueError("`path: embedded` needs `name:` (generic, domain or task)")
+        if self.data_files and self.path not in LOCAL_FORMATS:
+            raise ValueError(f"`data_files` names files; `path:` must then be one of {', '.join(LOCAL_FORMATS)}")
+        if self.split and not self.is_hub:
+            raise ValueError("`split` names splits of a hub set; name files in `data_files`")
+        if self.path == "embedded" and self.name not in EMBEDDED_PARTS:
+            raise ValueError(f"`path: embedded` needs `name:`, one of {', '.join(EMBEDDED_PARTS)}")
         if self.label_separator is not None and not isinstance(self.label, str):
             raise ValueError("`label_separator` needs one `label` column")
         if self.data_files and "train" not in self.data_files:
             raise ValueError("`data_files` needs a `train` part")
         if self.split and "train" not in self.split:
             raise ValueError("`split` needs a `train` part")
+
+    @property
+    def is_hub(self) -> bool:
+        """Whether `path` is a hub id."""
+        return self.path not in (*LOCAL_FORMATS, "embedded", "none")
 
     @property
     def multilabel(self) -> bool:

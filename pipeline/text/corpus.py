@@ -1,49 +1,125 @@
 """Preparing an unlabelled corpus: cleaned, without held-out documents, cut in two by the hash of each text; streamed.
 
-Documents go through a temporary parquet file, of which memory holds a key and a length per document (12 bytes).
+Documents pass through a temporary parquet file; memory holds a key and a length of each, 12 bytes.
 """
 
 from array import array
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
-from pipeline.base.progress import Progress
+from pipeline.base.progress import track
 from pipeline.config.dataset import DatasetConfig, Part
 from pipeline.text.audit import lengths
-from pipeline.text.documents import Tally, read_documents
+from pipeline.text.documents import Document, Tally, read_documents
 from pipeline.text.overlap import HeldOut, batches
 from pipeline.text.prepared import PreparedWriter, corpus_schema, read_texts
 from pipeline.text.sources.read import Source
 from pipeline.text.splits import key, size_of
 
-PARTS: tuple[Part, ...] = ("train", "validation")
+Keys = NDArray[np.uint64]
+PARTS: tuple[Part, ...] = ("train", "validation")  # a test part stays closed
 
 
 def prepare_corpus(config: DatasetConfig, folder: Path, out: Path, held_out: dict[str, HeldOut], where: str) -> None:
     """Write {train,validation}.parquet and audit.json into the folder `out`.
 
-    `folder`: the data set's folder in data/raw; `held_out`: documents by part whose near-duplicates are left
-    out; `where`: the config file, for messages. `path: none` makes empty parts. Only the parts train and
-    validation are read: a test part stays closed.
+    `folder`: the data set's folder in data/raw; `held_out`: by part, documents whose near-duplicates are left
+    out; `where`: the config file, for messages. `path: none` makes empty parts.
     """
-    audit: dict[str, Any] = {"parts": {}, "rows": {}, "held_out_removed": {}}
-    given = Source(config, folder) if config.path != "none" else None
-    sizes = {part: 0 for part in PARTS}
-    for part in PARTS:
-        if given is not None and part in given.parts:
-            spool = _Spool(out / f"{part}.spool")
-            spool.fill(given, part, config, held_out, where)
-            audit["rows"][part] = spool.tally.audit()
-            audit["held_out_removed"][part] = spool.removed
-            cut = part == "train" and "validation" not in given.parts
-            sizes |= spool.empty_into(out, part, config, size_of(config.validation, spool.keep) if cut else 0, audit)
-    for part in PARTS:
-        if not sizes[part]:
-            PreparedWriter(out / f"{part}.parquet", corpus_schema()).__exit__(None, None, None)
-    write_json(out / "audit.json", audit)
+    audit: dict[str, Any] = {"rows": {}, "held_out_removed": {}}
+    source = None if config.path == "none" else Source(config, folder)
+    given = () if source is None else source.parts
+    spool = out / "spool.parquet"
+    with ExitStack() as stack:
+        written = {part: stack.enter_context(_Written(out / f"{part}.parquet")) for part in PARTS}
+        for part in (part for part in PARTS if source is not None and part in given):
+            assert source is not None
+            tally, removed = Tally(), Counter(dict.fromkeys(held_out, 0))
+            documents = read_documents(source.rows(part), config, tally, labelled=False)
+            keys = _spool(_apart(documents, held_out, removed), spool, config.seed)
+            audit["rows"][part], audit["held_out_removed"][part] = tally.audit(), dict(removed)
+            if not len(keys):
+                raise UserError(f"{where}: {part} keeps none of its {tally.read} rows; {_reasons(tally, removed)}")
+            cut = size_of(config.validation, len(keys)) if part == "train" and "validation" not in given else 0
+            for text, number, home in zip(read_texts(spool), keys, _homes(keys, part, cut, config), strict=True):
+                if home is not None:
+                    written[home].add(text, number)
+            spool.unlink()
+    write_json(out / "audit.json", {**audit, "parts": {part: one.audit() for part, one in written.items()}})
+
+
+class _Written:
+    """A part being written, with the numbers of its audit."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = PreparedWriter(path, corpus_schema())
+        self.keys, self.characters = array("Q"), array("I")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.file.__exit__(kind, error, trace)
+
+    def add(self, text: str, number: int) -> None:
+        self.file.write(text)
+        self.keys.append(number)
+        self.characters.append(len(text))
+
+    def audit(self) -> dict[str, Any]:
+        distinct = len(np.unique(np.asarray(self.keys)))
+        return {
+            "documents": len(self.keys),
+            "characters": lengths(self.characters),
+            "exact_duplicates": len(self.keys) - distinct,
+        }
+
+
+def _apart(documents: Iterable[Document], held_out: dict[str, HeldOut], removed: Counter[str]) -> Iterator[str]:
+    """The texts that repeat no held-out document; those that do are counted for the first part they repeat."""
+    for batch in batches(document.text for document in documents):
+        keep = np.ones(len(batch), dtype=np.bool_)
+        for part, texts in held_out.items():
+            repeats = texts.near_duplicates(batch) & keep
+            removed[part] += int(repeats.sum())
+            keep &= ~repeats
+        yield from (text for text, kept in zip(batch, keep, strict=True) if kept)
+
+
+def _spool(texts: Iterable[str], path: Path, seed: int) -> Keys:
+    """Write texts to a temporary file; returns their keys, which decide where each goes."""
+    keys = array("Q")
+    with PreparedWriter(path, corpus_schema()) as file:
+        for text in track(texts, "documents", unit="documents"):
+            file.write(text)
+            keys.append(key(text, seed))
+    return np.asarray(keys, dtype=np.uint64)
+
+
+def _homes(keys: Keys, part: Part, cut: int, config: DatasetConfig) -> Iterator[Part | None]:
+    """The part each document goes to, None beyond `max_documents`: those of the smallest keys to validation.
+
+    Copies of a text have one key; those at the border go to train together.
+    """
+    order = np.sort(keys)
+    last = order[min(len(keys), config.max_documents or len(keys)) - 1]
+    border = order[min(cut, len(keys) - 1)]
+    for number in keys:
+        yield None if number > last else "validation" if part == "train" and number < border and cut else part
+
+
+def _reasons(tally: Tally, removed: Counter[str]) -> str:
+    reasons = {**tally.dropped, **{f"repeats a {part} document of the task": count for part, count in removed.items()}}
+    listed = ", ".join(f"{reason}: {count}" for reason, count in reasons.items() if count)
+    return f"{listed or 'nothing was there'}; check `text`, or the held-out documents (`transductive: true` keeps them)"

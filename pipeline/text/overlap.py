@@ -1,0 +1,180 @@
+"""Near-duplicates by shared n-grams: which documents of a corpus repeat a held-out document.
+
+A document is a sequence of units, its words, or its characters where words are not separated by spaces. Texts
+are compared in Unicode form NFKC, case folded, without punctuation or spaces. Each run of `WORDS` words or
+`CHARACTERS` characters is an n-gram, kept as a 64-bit hash (an accidental match among 10^7 held-out n-grams:
+one in 10^12 n-grams). A corpus document is a near-duplicate where
+
+- at least `SHARE` of its n-grams occur in held-out documents, or
+- it contains at least `SHARE` of one held-out document's n-grams, or
+- it is too short for an n-gram, or the held-out one is, and both are the same sequence of units.
+
+13 words is the run that GPT-3 used for the same purpose (Brown et al. 2020, appendix C).
+"""
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+WORDS = 13
+CHARACTERS = 25  # about 13 words of Chinese or Japanese; long enough to be no accident in a genome
+SHARE = 0.3
+BATCH = 1_000_000  # characters hashed at a time: a few dozen MB of arrays
+
+Hashes = NDArray[np.uint64]
+Indices = NDArray[np.int64]
+
+# Separators beyond ASCII: controls, Latin-1 signs, general punctuation, CJK punctuation, full-width signs.
+SEPARATORS = (
+    (0x80, 0xA9), (0xAB, 0xB1), (0xB4, 0xB4), (0xB6, 0xB8), (0xBB, 0xBF), (0xD7, 0xD7), (0xF7, 0xF7),
+    (0x2000, 0x206F), (0x2E00, 0x2E7F), (0x3000, 0x3004), (0x3008, 0x3020), (0x3030, 0x3030), (0xFF00, 0xFF0F),
+    (0xFF1A, 0xFF20), (0xFF3B, 0xFF40), (0xFF5B, 0xFF65), (0xFEFF, 0xFEFF),
+)  # fmt: skip
+BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that it has an inverse modulo 2^64
+INVERSE = np.uint64(pow(int(BASE), -1, 1 << 64))
+
+
+class NGrams(NamedTuple):
+    """The n-grams of some documents: a hash of each, and the document it stands in, in order of place.
+
+    `whole` is one hash a document, of all its units; 0 where it has none.
+    """
+
+    hashes: Hashes
+    owners: Indices
+    whole: Hashes
+
+    def sizes(self) -> Indices:
+        """N-grams of each document."""
+        return np.bincount(self.owners, minlength=len(self.whole))
+
+
+def ngrams(texts: Iterable[str], *, spaced: bool = True) -> NGrams:
+    """The n-grams of documents, hashed batch by batch."""
+    found, documents = [NGrams(np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.uint64))], 0
+    for batch in batches(texts):
+        grams = _hash(batch, spaced)
+        found.append(grams._replace(owners=grams.owners + documents))
+        documents += len(batch)
+    hashes, owners, whole = zip(*found, strict=True)
+    return NGrams(np.concatenate(hashes), np.concatenate(owners), np.concatenate(whole))
+
+
+class HeldOut:
+    """Documents that a corpus must not repeat. Memory: 16 bytes for each of their distinct n-grams."""
+
+    def __init__(self, texts: Iterable[str], *, spaced: bool = True) -> None:
+        self.spaced = spaced
+        grams = ngrams(texts, spaced=spaced)
+        # An n-gram of several held-out documents is counted for the first that has it.
+        self.hashes, first = np.unique(grams.hashes, return_index=True)
+        self.owners = grams.owners[first]
+        self.sizes = grams.sizes()
+        self.whole = np.unique(grams.whole[grams.whole != 0])
+
+    def near_duplicates(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """True for each text that repeats a held-out document, by the rules of this module."""
+        grams, document, place = self._matches(texts)
+        found = np.isin(grams.whole, self.whole)
+        matched = np.bincount(document, minlength=len(texts))
+        found |= (matched > 0) & (matched >= SHARE * grams.sizes())
+        # Distinct n-grams of each (corpus document, held-out document).
+        pairs = np.unique(np.stack([document, place], axis=1), axis=0)
+        both, counts = np.unique(np.stack([pairs[:, 0], self.owners[pairs[:, 1]]], axis=1), axis=0, return_counts=True)
+        found[both[counts >= SHARE * self.sizes[both[:, 1]], 0]] = True
+        return found
+
+    def touches(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """True for each text that shares any n-gram at all with a held-out document, or all of its units."""
+        grams, document, _ = self._matches(texts)
+        found = np.isin(grams.whole, self.whole)
+        found[document] = True
+        return found
+
+    def _matches(self, texts: Sequence[str]) -> tuple[NGrams, Indices, Indices]:
+        """N-grams of `texts`; for each that is held out, its document and its place in `self.hashes`."""
+        grams = ngrams(texts, spaced=self.spaced)
+        if not len(self.hashes):
+            return grams, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        place = np.minimum(np.searchsorted(self.hashes, grams.hashes), len(self.hashes) - 1)
+        hit = self.hashes[place] == grams.hashes
+        return grams, grams.owners[hit], place[hit]
+
+
+def batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Group texts into lists of at least one text and about `BATCH` characters."""
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        batch.append(text)
+        size += len(text)
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _hash(texts: Sequence[str], spaced: bool) -> NGrams:
+    units, owners = _units(texts, spaced)
+    width = WORDS if spaced else CHARACTERS
+    sums, inverse = _prefix_sums(units)
+    starts = np.arange(max(0, len(units) - width + 1))
+    starts = starts[owners[starts] == owners[starts + width - 1]]
+    first = np.searchsorted(owners, np.arange(len(texts)), side="left")
+    last = np.searchsorted(owners, np.arange(len(texts)), side="right")
+    whole = _mix((sums[last] - sums[first]) * inverse[first])
+    return NGrams(
+        hashes=_mix((sums[starts + width] - sums[starts]) * inverse[starts]),
+        owners=owners[starts],
+        whole=np.where(last > first, whole, np.uint64(0)),
+    )
+
+
+def _units(texts: Sequence[str], spaced: bool) -> tuple[Hashes, Indices]:
+    """A hash of each unit of the texts, in order, and the text it belongs to."""
+    folded = [unicodedata.normalize("NFKC", text).casefold() for text in texts]
+    codes = np.frombuffer("\0".join([*folded, ""]).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    inside = _is_unit()[codes]
+    borders = np.cumsum([len(text) + 1 for text in folded])  # the end of each text with its separator
+    if not spaced:
+        places = np.flatnonzero(inside)
+        return _mix(codes[places].astype(np.uint64)), np.searchsorted(borders, places, side="right")
+    edges = np.flatnonzero(np.diff(inside.astype(np.int8), prepend=np.int8(0)))  # the last code is a separator
+    starts, ends = edges[::2], edges[1::2]
+    sums, inverse = _prefix_sums(_mix(codes.astype(np.uint64)))
+    return _mix((sums[ends] - sums[starts]) * inverse[starts]), np.searchsorted(borders, starts, side="right")
+
+
+def _prefix_sums(values: Hashes) -> tuple[Hashes, Hashes]:
+    """Sums of value · BASE^place before each place, and BASE^-place: the polynomial hash of any run in two steps.
+
+    The hash of the run [a, b) is (sums[b] - sums[a]) * inverse[a] modulo 2^64, wherever the run stands.
+    """
+    places = len(values) + 1
+    powers = np.cumprod(np.concatenate([[np.uint64(1)], np.full(places - 1, BASE)]), dtype=np.uint64)
+    inverse = np.cumprod(np.concatenate([[np.uint64(1)], np.full(places - 1, INVERSE)]), dtype=np.uint64)
+    sums = np.concatenate([[np.uint64(0)], np.cumsum(values * powers[:-1], dtype=np.uint64)])
+    return sums, inverse
+
+
+def _mix(values: Hashes) -> Hashes:
+    """Spread every bit of a value over all of its bits (the finaliser of SplitMix64, Steele et al. 2014)."""
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+@cache
+def _is_unit() -> NDArray[np.bool_]:
+    """For each code point, whether it belongs to a word: letters, digits, and all of other scripts but punctuation."""
+    table = np.ones(0x110000, dtype=np.bool_)
+    table[:0x80] = [chr(code).isalnum() for code in range(0x80)]
+    for first, last in SEPARATORS:
+        table[first : last + 1] = False
+    return table

@@ -1,0 +1,89 @@
+"""Prepared parts: parquet files of documents, written and read row group by row group."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow
+import pyarrow.parquet
+
+from pipeline.base.errors import UserError
+
+ROWS = 4096  # documents of a row group, at most
+CHARACTERS = 8_000_000  # of a row group, about: what a reader holds at a time
+TEXT = pyarrow.field("text", pyarrow.string())
+LABEL = pyarrow.field("label", pyarrow.int32())
+LABELS = pyarrow.field("label", pyarrow.list_(pyarrow.int32()))
+
+
+class PreparedWriter:
+    """Writes documents into one parquet file; its bytes depend on the documents alone."""
+
+    def __init__(self, path: Path, schema: pyarrow.Schema) -> None:
+        self.schema = schema
+        self.file = pyarrow.parquet.ParquetWriter(path, schema, compression="zstd")
+        self.rows: list[dict[str, object]] = []
+        self.characters = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._flush()
+        self.file.close()
+
+    def write(self, text: str, label: int | list[int] | None = None) -> None:
+        """Add a document; `label` as the schema says, absent in a corpus."""
+        self.rows.append({"text": text, "label": label})
+        self.characters += len(text)
+        if len(self.rows) == ROWS or self.characters >= CHARACTERS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self.rows:
+            self.file.write_table(pyarrow.Table.from_pylist(self.rows, schema=self.schema))
+        self.rows, self.characters = [], 0
+
+
+def corpus_schema() -> pyarrow.Schema:
+    """Columns of an unlabelled part."""
+    return pyarrow.schema([TEXT])
+
+
+def task_schema(multilabel: bool) -> pyarrow.Schema:
+    """Columns of a labelled part: the label is a place in labels.json, or a sorted list of them."""
+    return pyarrow.schema([TEXT, LABELS if multilabel else LABEL])
+
+
+def read_texts(path: Path) -> Iterator[str]:
+    """Stream the texts of a prepared part, one row group in memory at a time."""
+    for group in _groups(path, "text"):
+        yield from group.to_pylist()
+
+
+def read_labels(path: Path) -> list[int] | list[list[int]]:
+    """The labels of a prepared task part, in row order."""
+    return [label for group in _groups(path, "label") for label in group.to_pylist()]
+
+
+def count(path: Path) -> int:
+    """Documents in a prepared part."""
+    return int(_open(path).metadata.num_rows)
+
+
+def _groups(path: Path, column: str) -> Iterable[pyarrow.ChunkedArray]:
+    file = _open(path)
+    for group in range(file.num_row_groups):
+        yield file.read_row_group(group, columns=[column]).column(0)
+
+
+def _open(path: Path) -> pyarrow.parquet.ParquetFile:
+    try:
+        return pyarrow.parquet.ParquetFile(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; run `dvc repro`, which prepares it") from error
+    except pyarrow.ArrowInvalid as error:
+        raise UserError(f"{path}: is damaged ({error}); delete it and run `dvc repro` again") from error

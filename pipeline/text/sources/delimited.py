@@ -1,0 +1,39 @@
+"""csv and tsv files with a header line."""
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.base.errors import UserError
+from pipeline.text.sources.files import open_text
+from pipeline.text.sources.row import Row
+
+
+def read_delimited(path: Path, delimiter: str) -> Iterator[Row]:
+    """Stream the rows of a csv ("," quoted by `"`) or tsv file; fields may be of any size and hold line ends."""
+    csv.field_size_limit(sys.maxsize)
+    with open_text(path) as text:
+        lines = csv.reader(text, delimiter=delimiter, strict=True)
+        try:
+            header = next(lines, None)
+            if header is None:
+                raise UserError(f"{path}: is empty; it needs a header line and rows")
+            twice = {name for name in header if header.count(name) > 1}
+            if twice:
+                raise UserError(f'{path}: line 1: column "{min(twice)}" stands twice in the header; rename one')
+            rows = 0
+            for fields in lines:
+                if not fields:
+                    continue
+                if len(fields) != len(header):
+                    raise UserError(
+                        f"{path}: line {lines.line_num}: has {len(fields)} fields and the header has {len(header)}; "
+                        f"put a text that holds {delimiter!r} in double quotes"
+                    )
+                rows += 1
+                yield Row(dict(zip(header, fields, strict=True)), str(path), "line", lines.line_num)
+        except csv.Error as error:
+            raise UserError(f"{path}: line {lines.line_num}: {error}; check the quotes around this field") from error
+        if rows == 0:
+            raise UserError(f"{path}: has a header and no rows; add rows below it")

@@ -1,0 +1,120 @@
+"""The files of a data set: names to paths, decompression while reading, text that is UTF-8 or says where it is not."""
+
+import bz2
+import codecs
+import glob
+import gzip
+import io
+import lzma
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TextIO, cast
+
+import pyarrow
+
+from pipeline.base.errors import UserError, suggest
+from pipeline.base.files import sha256
+
+ELSEWHERE = "$DATASETS_DIR/"  # files outside the repository
+COMPRESSED = (".gz", ".xz", ".zst", ".bz2")
+BLOCK = 1 << 20  # bytes read at a time
+
+
+def resolve(patterns: str | tuple[str, ...], folder: Path, checksums: dict[str, str] | None) -> list[Path]:
+    """The files or folders that `data_files` names, in the order given (a glob's own matches sorted).
+
+    Names are relative to `folder` (data/raw/NAME); those under `$DATASETS_DIR/` must have their sha256 in
+    `checksums` and match it, because DVC cannot see them.
+    """
+    paths: list[Path] = []
+    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+        if pattern.startswith(ELSEWHERE):
+            paths.append(_elsewhere(pattern, checksums or {}))
+        else:
+            paths.extend(_inside(pattern, folder))
+    return paths
+
+
+def open_binary(path: Path) -> BinaryIO:
+    """Open a file for reading its content: compressed ones (by suffix) are decompressed as they are read."""
+    if path.suffix == ".gz":
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    if path.suffix == ".xz":
+        return cast(BinaryIO, lzma.open(path, "rb"))
+    if path.suffix == ".bz2":
+        return cast(BinaryIO, bz2.open(path, "rb"))
+    if path.suffix == ".zst":
+        return cast(BinaryIO, pyarrow.CompressedInputStream(pyarrow.OSFile(str(path)), "zstd"))
+    return path.open("rb")
+
+
+@contextmanager
+def open_text(path: Path) -> Iterator[TextIO]:
+    """Open a file as UTF-8 text with its line ends as they are; a byte-order mark is skipped.
+
+    Bytes that are not UTF-8 and damaged archives are a `UserError` with the place.
+    """
+    with open_binary(path) as source:
+        checked = io.BufferedReader(_CheckedUtf8(source, path), BLOCK)
+        yield io.TextIOWrapper(checked, encoding="utf-8-sig", newline="")
+
+
+class _CheckedUtf8(io.RawIOBase):
+    """Passes bytes through and refuses the first that is not UTF-8, with its offset in the (decompressed) file."""
+
+    def __init__(self, source: BinaryIO, path: Path) -> None:
+        self.source, self.path = source, path
+        self.decoder = codecs.getincrementaldecoder("utf-8")()
+        self.offset = 0  # of the first byte that the decoder has not yet turned into text
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        try:
+            block = self.source.read(min(len(buffer), BLOCK))
+        except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
+            raise UserError(f"{self.path}: cannot be read to its end ({error}); copy or download it again") from error
+        pending = len(self.decoder.getstate()[0])
+        try:
+            self.decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{self.path}: is not UTF-8 at byte {self.offset - pending + error.start} (counted from 0); save it "
+                f"as UTF-8, for instance `iconv -f latin1 -t utf-8`"
+            ) from error
+        self.offset += len(block)
+        buffer[: len(block)] = block
+        return len(block)
+
+
+def _elsewhere(pattern: str, checksums: dict[str, str]) -> Path:
+    root = os.environ.get("DATASETS_DIR")
+    if not root:
+        raise UserError(f"{pattern}: the variable DATASETS_DIR is not set; export DATASETS_DIR=FOLDER that holds it")
+    path = Path(root) / pattern.removeprefix(ELSEWHERE)
+    if not path.is_file():
+        raise UserError(f"{pattern}: no such file in DATASETS_DIR={root}; check the folder and the name")
+    if pattern not in checksums:
+        raise UserError(
+            f"{pattern}: has no checksum; add `sha256: {{{pattern}: {sha256(path)}}}` to the data set's config"
+        )
+    if sha256(path) != checksums[pattern]:
+        raise UserError(f"{pattern}: its sha256 differs from the config's; get the file again or change `sha256:`")
+    return path
+
+
+def _inside(pattern: str, folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; put the data set's files there (or run `ulmfit new-task FILE`)")
+    if glob.has_magic(pattern):
+        paths = sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+    else:
+        paths = [folder / pattern] if (folder / pattern).exists() else []
+    if not paths:
+        known = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        raise UserError(f"{folder / pattern}: no such file; {suggest(pattern, known)}")
+    return paths

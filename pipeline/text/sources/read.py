@@ -1,0 +1,66 @@
+"""Every kind of source behind one function: a data set's config and part in, rows out."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pipeline.config.dataset import DatasetConfig, Part
+from pipeline.text.embedded import read_embedded
+from pipeline.text.sources.articles import join_articles
+from pipeline.text.sources.delimited import read_delimited
+from pipeline.text.sources.files import resolve
+from pipeline.text.sources.folders import read_folder
+from pipeline.text.sources.hub import Hub
+from pipeline.text.sources.json_array import read_json_array
+from pipeline.text.sources.json_lines import read_json_lines
+from pipeline.text.sources.parquet import read_parquet
+from pipeline.text.sources.plain import read_plain
+from pipeline.text.sources.row import Row
+
+
+class Source:
+    """A data set's rows, part by part. `folder` is its place in data/raw."""
+
+    def __init__(self, config: DatasetConfig, folder: Path) -> None:
+        self.config, self.folder = config, folder
+        self.hub = Hub(config) if config.is_hub else None
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts that the source gives, train first."""
+        if self.hub is not None:
+            given: Iterable[Part] = self.hub.parts
+        else:
+            given = self.config.data_files or ("train",)
+        order: tuple[Part, ...] = ("train", "validation", "test")
+        return tuple(part for part in order if part in given)
+
+    def rows(self, part: Part) -> Iterator[Row]:
+        """Stream a part's rows, file after file."""
+        rows = self._rows(part)
+        return join_articles(rows, str(self.config.text)) if self.config.documents == "article" else rows
+
+    def _rows(self, part: Part) -> Iterator[Row]:
+        if self.hub is not None:
+            return self.hub.rows(part)
+        if self.config.path == "embedded":
+            return read_embedded(str(self.config.name))
+        assert self.config.data_files is not None  # the schema asks for them
+        files = resolve(self.config.data_files[part], self.folder, self.config.sha256)
+        return (row for path in files for row in self._read(path))
+
+    def _read(self, path: Path) -> Iterator[Row]:
+        match self.config.path:
+            case "csv":
+                return read_delimited(path, ",")
+            case "tsv":
+                return read_delimited(path, "\t")
+            case "json":
+                return read_json_array(path)
+            case "jsonl":
+                return read_json_lines(path)
+            case "parquet":
+                return read_parquet(path)
+            case "folder":
+                return read_folder(path)
+            case _:
+                return read_plain(path, self.config.documents)
