@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from pipeline.linear.classifier import NgramClassifier
 from pipeline.linear.features import binarised, learn, token_ngrams
 from pipeline.linear.model import LinearModel, fit_binary
 from pipeline.linear.selection import fit_selected
@@ -29,35 +30,21 @@ SETTINGS = tuple(
 )
 
 
-def fit_predict(
-    train_texts: Sequence[str],
-    train_labels: np.ndarray,
-    test_texts: Sequence[str],
-    *,
-    classes: int,
-    spaced: bool = True,
-    seed: int = 1,
-) -> np.ndarray:
-    """Train on the first texts and classify the second, one label against the rest.
+def fit(
+    texts: Sequence[str], labels: np.ndarray, *, classes: int, spaced: bool = True, seed: int = 1
+) -> NgramClassifier:
+    """Train on labelled texts, one label against the rest; arguments as in `tfidf_lr.fit`.
 
     The regression is logistic where the paper takes a support vector machine, so that there are probabilities.
-
-    Args:
-        train_labels: (N,) class indices, or (N, C) booleans where a document may carry several labels.
-        classes: C, the number of labels.
-        spaced: words are separated by spaces; else the features are characters.
-
-    Returns:
-        Probabilities, (len(test_texts), C) float32; each row sums to one where a document has one label.
     """
-    vocabulary, counts_NV = learn(token_ngrams(spaced), train_texts, classes)
+    vocabulary, counts_NV = learn(token_ngrams(spaced), texts, classes)
 
-    def fit(features_NV: csr_matrix, labels: np.ndarray, settings: Sequence[Setting]) -> Iterator[LinearModel]:
+    def fit_each(features_NV: csr_matrix, labels: np.ndarray, settings: Sequence[Setting]) -> Iterator[LinearModel]:
         carried_NC = labels if labels.ndim == 2 else np.eye(classes, dtype=bool)[labels]
         return fit_settings(features_NV, carried_NC, settings)
 
-    model, _ = fit_selected(fit, SETTINGS, binarised(counts_NV), train_labels, seed)
-    return model.probabilities(binarised(vocabulary.counts(test_texts)), multilabel=train_labels.ndim == 2)
+    model, setting = fit_selected(fit_each, SETTINGS, binarised(counts_NV), labels, seed)
+    return NgramClassifier(vocabulary, None, model, multilabel=labels.ndim == 2, settings=setting._asdict())
 
 
 def fit_settings(features_NV: csr_matrix, carried_NC: np.ndarray, settings: Sequence[Setting]) -> Iterator[LinearModel]:

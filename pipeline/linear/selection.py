@@ -1,5 +1,6 @@
 """Choice of a linear model's settings by cross-validation on the training labels alone."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -7,7 +8,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_matrix
 from scipy.special import log_expit, log_softmax
-from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+from sklearn.model_selection import KFold, StratifiedKFold
 
 from pipeline.linear.model import LinearModel
 
@@ -26,16 +27,16 @@ def fit_selected(
     """Fit the candidate whose held-out predictions have the lowest log loss, with the temperature found there.
 
     Each candidate is judged at its own best temperature (Guo et al. 2017), so that the choice is about the order of
-    the scores and not about their scale. Without two documents of each class the first candidate is taken.
+    the scores and not about their scale. Where labels are too few to hold any out, the first candidate is taken.
 
     Args:
         labels: (N,) class indices, or (N, C) booleans where a document may carry several labels.
         seed: of the folds.
     """
-    if (labels.ndim == 1 and np.unique_counts(labels).counts.min() < 2) or len(labels) < FOLDS:
+    if not _enough(labels):
         (model,) = fit(features_NV, labels, candidates[:1])
         return model, candidates[0]
-    sample_N = _sample(labels, seed)
+    sample_N = _sample(len(labels), seed)
     sampled_NV, sampled = features_NV[sample_N], labels[sample_N]
     scores: list[list[np.ndarray]] = [[] for _ in candidates]
     held_out = []
@@ -72,17 +73,25 @@ def best_temperature(scores_NC: np.ndarray, labels: np.ndarray) -> tuple[float, 
     return float(np.exp(found.x)), float(found.fun)
 
 
-def _sample(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Rows to choose by: all, or MAX_DOCUMENTS of them with the classes in proportion."""
-    rows_N = np.arange(len(labels))
-    if len(labels) <= MAX_DOCUMENTS:
-        return rows_N
-    stratify = labels if labels.ndim == 1 else None
-    return train_test_split(rows_N, train_size=MAX_DOCUMENTS, random_state=seed, stratify=stratify)[0]
+def _enough(labels: np.ndarray) -> bool:
+    """Whether each fold can hold documents out and still leave two classes to learn."""
+    if labels.ndim == 2:
+        return len(labels) >= FOLDS
+    counts = np.sort(np.bincount(labels))
+    return len(labels) >= FOLDS and bool(counts[-2] >= 2)
+
+
+def _sample(documents: int, seed: int) -> np.ndarray:
+    """Rows to choose by: all, or MAX_DOCUMENTS of them."""
+    if documents <= MAX_DOCUMENTS:
+        return np.arange(documents)
+    return np.random.Generator(np.random.PCG64(seed)).permutation(documents)[:MAX_DOCUMENTS]
 
 
 def _folds(labels: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     if labels.ndim == 2:
         return KFold(FOLDS, shuffle=True, random_state=seed).split(labels)
-    folds = min(FOLDS, int(np.unique_counts(labels).counts.max()))
-    return StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels)
+    folds = StratifiedKFold(min(FOLDS, int(np.bincount(labels).max())), shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer documents than folds is in some of them
+        return iter(list(folds.split(labels, labels)))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from pipeline.linear.classifier import NgramClassifier
 from pipeline.linear.features import inverse_document_frequency, learn, tf_idf, word_ngrams
 from pipeline.linear.model import LinearModel, fit_binary, fit_softmax
 from pipeline.linear.selection import fit_selected
@@ -12,34 +13,26 @@ from pipeline.linear.selection import fit_selected
 STRENGTHS = (10.0, 1.0, 0.1, 100.0)  # scikit-learn's C; the first where there are too few labels to choose
 
 
-def fit_predict(
-    train_texts: Sequence[str],
-    train_labels: np.ndarray,
-    test_texts: Sequence[str],
-    *,
-    classes: int,
-    spaced: bool = True,
-    seed: int = 1,
-) -> np.ndarray:
-    """Train on the first texts and classify the second.
+def fit(
+    texts: Sequence[str], labels: np.ndarray, *, classes: int, spaced: bool = True, seed: int = 1
+) -> NgramClassifier:
+    """Train on labelled texts.
 
     Args:
-        train_labels: (N,) class indices, or (N, C) booleans where a document may carry several labels.
+        labels: (N,) class indices, or (N, C) booleans where a document may carry several labels.
         classes: C, the number of labels.
         spaced: words are separated by spaces; else the features are characters.
-
-    Returns:
-        Probabilities, (len(test_texts), C) float32; each row sums to one where a document has one label.
+        seed: of the folds by which the regularisation is chosen.
     """
-    vocabulary, counts_NV = learn(word_ngrams(spaced), train_texts, classes)
+    vocabulary, counts_NV = learn(word_ngrams(spaced), texts, classes)
     idf_V = inverse_document_frequency(counts_NV)
 
-    def fit(features_NV: csr_matrix, labels: np.ndarray, strengths: Sequence[float]) -> Iterator[LinearModel]:
+    def fit_each(features_NV: csr_matrix, labels: np.ndarray, strengths: Sequence[float]) -> Iterator[LinearModel]:
         for strength in strengths:
             yield fit_linear(features_NV, labels, classes, strength)
 
-    model, _ = fit_selected(fit, STRENGTHS, tf_idf(counts_NV, idf_V), train_labels, seed)
-    return model.probabilities(tf_idf(vocabulary.counts(test_texts), idf_V), multilabel=train_labels.ndim == 2)
+    model, strength = fit_selected(fit_each, STRENGTHS, tf_idf(counts_NV, idf_V), labels, seed)
+    return NgramClassifier(vocabulary, idf_V, model, multilabel=labels.ndim == 2, settings={"strength": strength})
 
 
 def fit_linear(features_NV: csr_matrix, labels: np.ndarray, classes: int, strength: float) -> LinearModel:

@@ -1,0 +1,81 @@
+"""Stage evaluate: open the test part once and measure every system on it (`python -m stages.evaluate`)."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.base.files import read_json, write_json, write_text
+from pipeline.base.process import run_stage
+from pipeline.config.chosen import choice, chosen
+from pipeline.config.hardware import HardwareConfig
+from pipeline.evaluation.calibration import reliability
+from pipeline.evaluation.decisions import carried, decided
+from pipeline.evaluation.predictions import read_predictions, write_predictions
+from pipeline.evaluation.summary import summarise
+from pipeline.inference.predictor import Predictor
+from pipeline.text.prepared import read_labels, read_texts
+from pipeline.training.environment import resolve_device, set_threads
+
+TASK = Path("data/prepared/task")
+OUT = Path("results/evaluate")
+
+
+def main() -> None:
+    """Write metrics, predictions, and the confusion and calibration of the pipeline; all empty without a test part."""
+    task = read_json(TASK / "labels.json")
+    names, multilabel = task["labels"], task["multilabel"]
+    texts, labels = list(read_texts(TASK / "test.parquet")), read_labels(TASK / "test.parquet")
+    hardware = chosen("hardware", HardwareConfig)
+    set_threads(hardware)
+    device = resolve_device(hardware.accelerator)
+
+    def predict(folder: Path) -> np.ndarray:
+        print(f"  {folder}: {len(texts)} test documents")
+        return Predictor.load(folder, device=device).predict_proba(texts).astype(np.float32)
+
+    directions = {direction: predict(Path("models/classifier") / direction) for direction in choice("directions")}
+    pipeline_NC = np.mean(list(directions.values()), axis=0)
+    baselines = read_predictions("results/baselines/predictions.parquet").systems
+    systems = {"pipeline": pipeline_NC, "scratch": predict(Path("models/scratch")), **baselines}
+
+    carried_NC = carried(labels, len(names), multilabel)
+    parts = directions if len(directions) > 1 else {}
+    test = {
+        "documents": len(texts),
+        "classes": len(names),
+        "multilabel": multilabel,
+        "transductive": task["transductive"],
+    }
+    write_json(OUT / "metrics.json", {"test": test, **summarise(carried_NC, systems, parts, names, multilabel)})
+    write_predictions(OUT / "predictions.parquet", labels, systems, multilabel)
+    actual_predicted = [] if multilabel else confusion_rows(carried_NC, decided(pipeline_NC, multilabel), names)
+    write_table(OUT / "confusion.csv", ("actual", "predicted"), actual_predicted)
+    bins = reliability(carried_NC, pipeline_NC, multilabel)
+    write_table(
+        OUT / "calibration.csv",
+        ("confidence", "accuracy", "count"),
+        [(one.confidence, one.accuracy, one.count) for one in bins],
+    )
+    if not texts:
+        print("  there is no test part: nothing was measured")
+
+
+def confusion_rows(carried_NC: np.ndarray, decided_NC: np.ndarray, names: Sequence[str]) -> list[tuple[str, str]]:
+    """The true and the decided class of each document, by name."""
+    pairs = zip(carried_NC.argmax(axis=1), decided_NC.argmax(axis=1), strict=True)
+    return [(names[true], names[predicted]) for true, predicted in pairs]
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a csv file."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerows([header, *rows])
+    write_text(path, buffer.getvalue())
+
+
+if __name__ == "__main__":
+    run_stage(main, trains=True)

@@ -1,0 +1,125 @@
+"""The baselines learn what can be learnt, choose their settings from the training labels alone, and repeat."""
+
+import numpy as np
+import pytest
+from sklearn.naive_bayes import BernoulliNB
+
+from pipeline.linear import majority, nb_svm, tfidf_lr
+from pipeline.linear.features import binarised, learn, token_ngrams
+from pipeline.linear.model import LinearModel, fit_binary, fit_softmax
+from pipeline.linear.nb_svm import Setting, fit_settings, log_count_ratio
+from pipeline.linear.selection import best_temperature
+
+LEARNERS = [tfidf_lr, nb_svm]
+CLUES = {True: ["good fine", "bad poor", "odd weird"], False: ["좋아요", "싫어요", "이상해"]}
+FILLER = {True: ["the", "film", "was", "seen", "on", "a", "day", "with", "people"], False: list("가나다라마바사아자차")}
+
+
+def planted(documents: int, seed: int, *, classes: int = 3, spaced: bool = True) -> tuple[list[str], np.ndarray]:
+    """Texts of filler with one clue of their class."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(documents) % classes
+    between = " " if spaced else ""
+    texts = []
+    for label in labels:
+        words = [*generator.choice(FILLER[spaced], 8), *generator.choice(CLUES[spaced][label].split(), 1)]
+        texts.append(between.join(generator.permutation(words)))
+    return texts, labels
+
+
+@pytest.mark.parametrize("spaced", [True, False], ids=["English", "Korean without spaces"])
+@pytest.mark.parametrize("learner", LEARNERS, ids=lambda one: one.__name__)
+def test_a_planted_task_is_learnt_far_better_than_by_the_majority(learner, spaced: bool) -> None:
+    texts, labels = planted(60, 1, spaced=spaced)
+    test_texts, true = planted(90, 2, spaced=spaced)
+    learnt = learner.fit(texts, labels, classes=3, spaced=spaced).predict_proba(test_texts)
+    base = majority.fit(texts, labels, classes=3, spaced=spaced).predict_proba(test_texts)
+    assert (base.argmax(axis=1) == true).mean() == pytest.approx(1 / 3)
+    assert (learnt.argmax(axis=1) == true).mean() > 0.9
+    assert learnt.dtype == np.float32
+    np.testing.assert_allclose(learnt.sum(axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("learner", LEARNERS, ids=lambda one: one.__name__)
+def test_two_runs_give_equal_bits(learner) -> None:
+    texts, labels = planted(40, 1)
+    first, second = (learner.fit(texts, labels, classes=3).predict_proba(texts) for _ in range(2))
+    assert first.tobytes() == second.tobytes()
+
+
+@pytest.mark.parametrize("learner", LEARNERS, ids=lambda one: one.__name__)
+def test_a_document_may_carry_several_labels_or_none(learner) -> None:
+    texts = ["red circle", "red square", "blue circle", "blue square", "circle", "red", "blank page", "grey"] * 6
+    carried_NC = np.array([["red" in one, "circle" in one] for one in texts])
+    probabilities = learner.fit(texts, carried_NC, classes=2).predict_proba(["a red circle", "a red page", "a page"])
+    assert (probabilities > 0.5).tolist() == [[True, True], [True, False], [False, False]]
+
+
+@pytest.mark.parametrize("learner", LEARNERS, ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    "labels", [[0, 1, 2], [0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2], [0, 0, 0, 0, 0, 0, 0, 1, 1, 2]], ids=str
+)
+def test_very_few_labels_are_enough_to_train(learner, labels: list[int]) -> None:
+    texts = [f"{CLUES[True][label]} word" for label in labels]
+    probabilities = learner.fit(texts, np.array(labels), classes=3).predict_proba(CLUES[True])
+    assert np.isfinite(probabilities).all()
+    assert probabilities.argmax(axis=1).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("learner", [*LEARNERS, majority], ids=lambda one: one.__name__)
+def test_no_test_documents_give_no_rows(learner) -> None:
+    texts, labels = planted(12, 1)
+    assert learner.fit(texts, labels, classes=3).predict_proba([]).shape == (0, 3)
+
+
+def test_probabilities_are_calibrated_on_held_out_documents() -> None:
+    """Half of the labels are noise: a careful classifier says so."""
+    texts, labels = planted(600, 1, classes=2)
+    noisy = np.where(np.random.default_rng(3).random(600) < 0.5, 1 - labels, labels)
+    test_texts, _ = planted(200, 2, classes=2)
+    for learner in LEARNERS:
+        assert learner.fit(texts, noisy, classes=2).predict_proba(test_texts).max(axis=1).mean() < 0.65
+
+
+def test_log_count_ratio_is_that_of_the_paper() -> None:
+    features_NV = binarised(learn(token_ngrams(spaced=True), ["a b", "a", "c"], classes=2)[1])  # terms: a, a b, b, c
+    p, q = np.array([3, 2, 2, 1]), np.array([1, 1, 1, 2])
+    expected = np.log((p / p.sum()) / (q / q.sum()))
+    np.testing.assert_allclose(log_count_ratio(features_NV, np.array([True, True, False]), 1.0), expected)
+
+
+def test_nb_svm_without_trust_in_its_weights_orders_documents_as_naive_bayes_does() -> None:
+    texts, labels = planted(40, 5, classes=2)
+    features_NV = binarised(learn(token_ngrams(spaced=True), texts, classes=2)[1])
+    carried_NC = np.eye(2, dtype=bool)[labels]
+    (model,) = fit_settings(features_NV, carried_NC, [Setting(1.0, 1.0, 0.0)])
+    ratio = log_count_ratio(features_NV, carried_NC[:, 1], 1.0)
+    scores = model.scores(features_NV)[:, 1]
+    np.testing.assert_allclose(np.corrcoef(scores, features_NV @ ratio)[0, 1], 1, atol=1e-9)
+    bayes = BernoulliNB().fit(features_NV, labels).predict_log_proba(features_NV)
+    assert np.corrcoef(scores, bayes[:, 1] - bayes[:, 0])[0, 1] > 0.9
+
+
+def test_a_class_absent_from_training_is_improbable_and_does_not_stop_the_fit() -> None:
+    texts, labels = planted(20, 1, classes=2)
+    features_NV = binarised(learn(token_ngrams(spaced=True), texts, classes=3)[1])
+    model = fit_softmax(features_NV, labels, 3, 1.0)
+    assert (model.probabilities(features_NV, multilabel=False)[:, 2] < 0.2).all()
+    weights_V, bias = fit_binary(features_NV, np.zeros(20, dtype=bool), 1.0)
+    assert not weights_V.any()
+    assert bias < -2
+
+
+def test_the_best_temperature_undoes_a_wrong_scale() -> None:
+    generator = np.random.default_rng(1)
+    logits_NC = generator.normal(size=(4000, 3))
+    labels = (logits_NC + generator.gumbel(size=logits_NC.shape)).argmax(axis=1)
+    assert best_temperature(logits_NC * 7, labels)[0] == pytest.approx(7, rel=0.1)
+    assert best_temperature(logits_NC, labels)[0] == pytest.approx(1, rel=0.1)
+
+
+def test_temperature_changes_no_decision() -> None:
+    model = LinearModel(np.array([[1.0, -1.0, 0.5]]), np.zeros(3))
+    features_NV = np.array([[1.0], [-2.0]])
+    cold = model.at(0.1).probabilities(features_NV, multilabel=False)
+    assert (cold.argmax(axis=1) == model.probabilities(features_NV, multilabel=False).argmax(axis=1)).all()
