@@ -73,7 +73,10 @@ def _check_raw_folders(choices: Choices) -> None:
             continue
         if folder.with_name(f"{name}.dvc").is_file():
             raise UserError(f"{folder}: is not on this machine; fetch it with `dvc pull {folder}`")
-        raise UserError(f"{folder}: no such folder, and `{key}: {name}` reads it; make it and put the files there")
+        raise UserError(
+            f"{folder}: no such folder, and `{key}: {name}` needs it; "
+            "put the files there (for a hub set, a note of where it is from)"
+        )
 
 
 def _check_pretrained(choices: Choices, configs: Mapping[str, Any]) -> None:
@@ -90,10 +93,8 @@ def _check_pretrained(choices: Choices, configs: Mapping[str, Any]) -> None:
             "write `pretrained: none`, or choose `pretrain: from_folder`"
         )
     if not folder.is_dir():
-        known = (path.name for path in PRETRAINED.glob("*/"))
-        raise UserError(
-            f"{CHOICES}: `pretrained: {choices.pretrained}`: no folder {folder}; {suggest(choices.pretrained, known)}"
-        )
+        near = suggest(choices.pretrained, (path.name for path in PRETRAINED.glob("*/")))
+        raise UserError(f"{CHOICES}: `pretrained: {choices.pretrained}` has no folder {folder}; {near}")
     for name in MODEL_FILES if wanted else ():
         if not (folder / name).is_file():
             raise UserError(f"{folder}: {name} is missing; a language model is {', '.join(MODEL_FILES)}")

@@ -1,0 +1,223 @@
+"""`check` finds what would fail later: choices without a file, folders that are missing, files that do not fit."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.base.errors import UserError
+from pipeline.config.check import check_all
+from pipeline.config.choices import Choices
+from pipeline.config.chosen import choice, chosen
+from pipeline.config.dataset import DatasetConfig
+from tests.choices import replace_in, write_choices
+
+CHOICES = "configs/config.yaml"
+
+
+@pytest.fixture(autouse=True)
+def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_choices(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+def choose(**lines: str) -> Callable[[], None]:
+    """A change of lines of configs/config.yaml."""
+
+    def change() -> None:
+        for key, value in lines.items():
+            old = str(choice(key)) if key != "directions" else "[forward]"
+            replace_in(CHOICES, f"{key}: {old}", f"{key}: {value}")
+
+    return change
+
+
+def edit(path: str, old: str, new: str) -> Callable[[], None]:
+    """A change of one file."""
+    return lambda: replace_in(path, old, new)
+
+
+def both(*changes: Callable[[], None]) -> Callable[[], None]:
+    """Several changes."""
+    return lambda: [change() for change in changes] and None
+
+
+def away(path: str) -> Callable[[], None]:
+    """A file or folder that is not there."""
+    return lambda: Path(path).rename("elsewhere") and None
+
+
+FROM_FOLDER = choose(pretrain="from_folder", pretrained="colleague")
+
+WRONG = [
+    (
+        choose(task="reviewz"),
+        (
+            'configs/config.yaml: `task: reviewz` has no file configs/dataset/reviewz.yaml; did you mean "reviews"? '
+            "(there is: corpus, none, orders, reviews)"
+        ),
+    ),
+    (
+        choose(model="huge"),
+        "configs/config.yaml: `model: huge` has no file configs/model/huge.yaml; there is: large, small",
+    ),
+    (
+        edit(CHOICES, "hardware: auto\n", ""),
+        "configs/config.yaml: key `hardware` is missing; add a line `hardware: ...`",
+    ),
+    (
+        edit(CHOICES, "hardware:", "hardwares:"),
+        (
+            'configs/config.yaml: unknown key `hardwares`; did you mean "hardware"? (there is: classifier, directions, '
+            "domain, finetune_lm, generic, hardware, model, pretrain, pretrained, scratch, task, tokenizer)"
+        ),
+    ),
+    (choose(task="3"), "configs/config.yaml: `task: 3` is not allowed; it should be text"),
+    (
+        edit("configs/tokenizer/bpe.yaml", "1000", "many"),
+        "configs/tokenizer/bpe.yaml: `vocabulary: many` is not allowed; it should be a whole number",
+    ),
+    (away(CHOICES), "configs/config.yaml: no such file; run this in the repository's root folder"),
+    # The data.
+    (
+        choose(task="none"),
+        "configs/config.yaml: `task: none` holds no text; choose a data set with labels",
+    ),
+    (
+        choose(task="corpus"),
+        "configs/dataset/corpus.yaml: `label` is missing, and a task needs it; add a line `label: COLUMN`",
+    ),
+    (
+        away("data/raw/reviews"),
+        (
+            "data/raw/reviews: no such folder, and `task: reviews` needs it; "
+            "put the files there (for a hub set, a note of where it is from)"
+        ),
+    ),
+    (
+        both(away("data/raw/corpus"), lambda: Path("data/raw/corpus.dvc").touch()),
+        "data/raw/corpus: is not on this machine; fetch it with `dvc pull data/raw/corpus`",
+    ),
+    (
+        choose(generic="none"),
+        (
+            "configs/config.yaml: generic and domain are both none, which leaves nothing to train the tokenizer on; "
+            "choose a data set for one of them"
+        ),
+    ),
+    # A model to start from.
+    (
+        choose(pretrain="from_folder"),
+        "configs/config.yaml: `pretrain: from_folder` needs `pretrained: NAME` (there is: colleague)",
+    ),
+    (
+        both(away("data/pretrained/colleague"), choose(pretrain="from_folder")),
+        (
+            "configs/config.yaml: `pretrain: from_folder` needs `pretrained: NAME` "
+            "(put a model into data/pretrained/NAME first)"
+        ),
+    ),
+    (
+        choose(pretrained="colleague"),
+        (
+            "configs/config.yaml: `pretrained: colleague` is not used by `pretrain: short`; "
+            "write `pretrained: none`, or choose `pretrain: from_folder`"
+        ),
+    ),
+    (
+        choose(pretrain="from_folder", pretrained="collegue"),
+        (
+            "configs/config.yaml: `pretrained: collegue` has no folder data/pretrained/collegue; "
+            'did you mean "colleague"? (there is: colleague, none)'
+        ),
+    ),
+    (
+        both(FROM_FOLDER, away("data/pretrained/colleague/tokenizer.json")),
+        (
+            "data/pretrained/colleague: tokenizer.json is missing; "
+            "a language model is model.safetensors, config.json, tokenizer.json"
+        ),
+    ),
+    (
+        both(FROM_FOLDER, edit("data/pretrained/colleague/config.json", "max_positions", "positions")),
+        "data/pretrained/colleague/config.json: is not the config of a language model; copy its folder whole",
+    ),
+    # Lengths: in tokens, against the positions of the network that will read them.
+    (
+        edit("configs/pretrain/short.yaml", "length: 64", "length: 256"),
+        (
+            "configs/pretrain/short.yaml: `length: 256` is longer than `max_positions: 128` of "
+            "configs/model/small.yaml; take at most 128"
+        ),
+    ),
+    (
+        edit("configs/finetune_lm/short.yaml", "length: 64", "length: 256"),
+        (
+            "configs/finetune_lm/short.yaml: `length: 256` is longer than `max_positions: 128` of "
+            "configs/model/small.yaml; take at most 128"
+        ),
+    ),
+    (
+        edit("configs/classifier/quick.yaml", "64", "129"),
+        (
+            "configs/classifier/quick.yaml: `chunk_tokens: 129` is longer than `max_positions: 128` of "
+            "configs/model/small.yaml; take at most 128"
+        ),
+    ),
+    (
+        both(FROM_FOLDER, edit("configs/classifier/quick.yaml", "64", "128")),
+        (
+            "configs/classifier/quick.yaml: `chunk_tokens: 128` is longer than `max_positions: 96` of "
+            "data/pretrained/colleague/config.json; take at most 96"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG, ids=[message[:70] for _, message in WRONG])
+def test_what_would_fail_later_is_one_line_now(change: Callable[[], None], message: str) -> None:
+    check_all()
+    change()
+    with pytest.raises(UserError) as caught:
+        check_all()
+    assert str(caught.value) == message
+
+
+def test_every_line_of_the_choices_is_reported_in_its_order_with_its_file() -> None:
+    lines = check_all()
+    assert [line.key for line in lines] == list(Choices.__dataclass_fields__)
+    assert all(line.path.exists() and line.summary for line in lines)
+
+
+def test_a_finished_model_needs_no_corpus_and_no_length_of_the_pretrain_config() -> None:
+    both(FROM_FOLDER, choose(generic="none"))()
+    replace_in("configs/pretrain/from_folder.yaml", "tokens: 1", "tokens: 1\nlength: 4096")
+    assert {line.key: line.path for line in check_all()}["pretrained"] == Path("data/pretrained/colleague")
+
+
+def test_without_a_generic_corpus_the_domain_is_enough() -> None:
+    choose(generic="none")()
+    replace_in(CHOICES, "domain: none", "domain: corpus")
+    check_all()
+
+
+def test_other_choices_can_be_tried_without_being_written() -> None:
+    assert check_all({**{key: choice(key) for key in Choices.__dataclass_fields__}, "task": "orders"})
+    assert choice("task") == "reviews"
+
+
+def test_a_stage_gets_the_file_behind_its_choice() -> None:
+    assert chosen("task", DatasetConfig).label == "stars"
+
+
+def test_a_missing_choice_suggests_the_nearest_line() -> None:
+    replace_in(CHOICES, "task:", "tasks:")
+    with pytest.raises(UserError, match=r'key `task` is missing; add a line `task: ...` \(did you mean "tasks"\?'):
+        choice("task")
+
+
+def test_checking_imports_nothing_heavy() -> None:
+    code = "import sys, pipeline.config.check; print({'torch', 'numpy', 'pyarrow', 'datasets'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
