@@ -26,7 +26,7 @@ def summary(config: Any) -> str:
         case LanguageModelConfig():
             return f"{config.tokens:,} tokens at {config.batch_tokens:,} a step, {_rates(config)}"
         case ClassifierConfig():
-            return f"unfreeze {config.unfreeze}, {config.epochs:g} epochs at the end, {_rates(config)}"
+            return f"unfreeze {config.unfreeze}, epochs {config.epochs:g}, {_rates(config)}"
         case HardwareConfig():
             return f"accelerator {config.accelerator}, devices {config.devices}, strategy {config.strategy}"
     raise TypeError(f"no summary for {type(config).__name__}")
@@ -35,8 +35,9 @@ def summary(config: Any) -> str:
 def _dataset(config: DatasetConfig) -> str:
     if config.path == "none":
         return "no text"
-    name = f" {config.name}" if config.name else ""
-    parts = [f"{config.path}{name}", f"text {_names(config.text)}"]
+    parts = [f"{config.path} {config.name}" if config.name else config.path]
+    if config.path not in ("text", "folder", "embedded"):  # which have columns of ours
+        parts.append(f"text {_names(config.text)}")
     if config.label is not None:
         parts.append(f"label {_names(config.label)}")
     if config.labels_per_class is not None:
