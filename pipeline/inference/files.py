@@ -8,8 +8,6 @@ import codecs
 import csv
 import io
 import json
-import shutil
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -50,6 +48,8 @@ Columns = dict[str, Sequence[Any]]
 class Table(ABC):
     """One pass over an input: gives its rows in blocks, and writes them with new columns in the same format."""
 
+    binary = False  # whether what it writes is for no terminal
+
     def __init__(self, name: str, column: str) -> None:
         self.name, self.column = name, column
         self.bytes_read = 0
@@ -79,7 +79,7 @@ class Table(ABC):
     def _blocks(self, rows: Iterable[tuple[Any, str]]) -> Iterator[Block]:
         taken: list[Any] = []
         texts: list[str] = []
-        sizes, characters = _sizes(), 0
+        sizes, characters = block_sizes(), 0
         most = next(sizes)
         for row, text in rows:
             taken.append(row)
@@ -91,9 +91,9 @@ class Table(ABC):
         if taken:
             yield Block(taken, texts)
 
-    def _wrong_column(self, known: Iterable[str]) -> UserError:
+    def _wrong_column(self, known: Iterable[str], where: str = "") -> UserError:
         return UserError(
-            f"{self.name}: has no column `{self.column}`; {suggest(self.column, known)}; use --text COLUMN"
+            f"{self.name}: {where}has no column `{self.column}`; {suggest(self.column, known)}; use --text COLUMN"
         )
 
 
@@ -146,7 +146,7 @@ class Separated(Table):
         writer = csv.writer(text, delimiter=self.delimiter, lineterminator="\n")
         if not self.header_written:
             header = self.header or []
-            writer.writerow([*header, *(_free(name, header) for name in columns)])
+            writer.writerow([*header, *(free_name(name, header) for name in columns)])
             self.header_written = True
         for row, *values in zip(block.rows, *columns.values(), strict=True):
             writer.writerow([*row, *map(_plain, values)])
@@ -170,7 +170,7 @@ class JsonLines(Table):
             if not isinstance(row, dict):
                 raise UserError(f"{self.name}: line {number} is not an object ({{...}})")
             if self.column not in row:
-                raise self._wrong_column(row)
+                raise self._wrong_column(row, f"line {number} ")
             text = row[self.column]
             if not isinstance(text, str | None):
                 raise UserError(f"{self.name}: line {number}: `{self.column}` is {json.dumps(text)[:40]}, not a text")
@@ -178,89 +178,10 @@ class JsonLines(Table):
 
     def write(self, sink: BinaryIO, block: Block, columns: Columns) -> None:
         for row, *values in zip(block.rows, *columns.values(), strict=True):
-            new = {_free(name, row): _short(value) for name, value in zip(columns, values, strict=True)}
+            new = {free_name(name, row): _short(value) for name, value in zip(columns, values, strict=True)}
             line = json.dumps(row | new, ensure_ascii=False)
             # Half a surrogate pair, which JSON can hold and UTF-8 cannot, goes out as the escape that it came in as.
             sink.write(line.encode("utf-8", "backslashreplace") + b"\n")
-
-
-class Parquet(Table):
-    """A parquet file, read in record batches."""
-
-    def __init__(self, name: str, column: str) -> None:
-        super().__init__(name, column)
-        self.writer: Any = None
-
-    def blocks(self, source: BinaryIO) -> Iterator[Block]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        if not source.seekable():  # its index stands at the end, so a stream has to be kept first
-            with tempfile.TemporaryFile() as kept:
-                shutil.copyfileobj(source, kept)
-                yield from self.blocks(kept)
-            return
-        try:
-            file = pq.ParquetFile(source)
-            self._check_column(file.schema_arrow)
-            size, done, sizes = source.seek(0, io.SEEK_END), 0, _sizes()
-            for batch in file.iter_batches(batch_size=MOST_ROWS):
-                start = 0
-                while start < batch.num_rows:
-                    rows = batch.slice(start, next(sizes))
-                    start += rows.num_rows
-                    done += rows.num_rows
-                    self.bytes_read = size * done // file.metadata.num_rows
-                    yield Block(rows, [text or "" for text in rows.column(self.column).to_pylist()])
-        except (pa.ArrowInvalid, OSError) as error:
-            raise UserError(f"{self.name}: is not a parquet file, or is damaged") from error
-
-    def _check_column(self, schema: Any) -> None:
-        import pyarrow as pa
-
-        if self.column not in schema.names:
-            raise self._wrong_column(schema.names)
-        kind = schema.field(self.column).type
-        values = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if not (pa.types.is_string(values) or pa.types.is_large_string(values) or pa.types.is_string_view(values)):
-            raise UserError(f"{self.name}: column `{self.column}` holds {kind}, not text")
-
-    def write(self, sink: BinaryIO, block: Block, columns: Columns) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        # Metadata of Hugging Face lists the columns, and would not list the new ones.
-        kept = {key: value for key, value in (block.rows.schema.metadata or {}).items() if key != b"huggingface"}
-        rows = block.rows.replace_schema_metadata(kept)
-        for name, values in columns.items():
-            kind = pa.string() if name == "label" else pa.float64()
-            listed = pa.list_(kind) if isinstance(values[0], list) else kind
-            rows = rows.append_column(_free(name, block.rows.schema.names), pa.array(values, listed))
-        if self.writer is None:
-            self.writer = pq.ParquetWriter(_Counted(sink), rows.schema, compression="zstd")
-        self.writer.write_batch(rows)
-
-    def finish(self) -> None:
-        if self.writer is not None:
-            self.writer.close()
-
-
-class _Counted(io.RawIOBase):
-    """A sink that knows how much went into it, which parquet asks for and a pipe cannot say."""
-
-    def __init__(self, sink: BinaryIO) -> None:
-        self.sink, self.position = sink, 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, content: Any) -> int:
-        self.sink.write(content)
-        self.position += len(content)
-        return len(content)
-
-    def tell(self) -> int:
-        return self.position
 
 
 def table(name: str, column: str, form: str | None) -> Table:
@@ -276,18 +197,23 @@ def table(name: str, column: str, form: str | None) -> Table:
         return Separated(name, column, "," if form == "csv" else "\t")
     if form == "jsonl":
         return JsonLines(name, column)
-    return Parquet(name, column) if form == "parquet" else Lines(name, column)
+    if form == "parquet":
+        from pipeline.inference.parquet import Parquet  # late: pyarrow is slow to import
+
+        return Parquet(name, column)
+    return Lines(name, column)
 
 
-def _sizes() -> Iterator[int]:
-    """Rows of one block after another."""
+def block_sizes() -> Iterator[int]:
+    """Most rows of one block after another."""
     size = FIRST_ROWS
     while True:
         yield size
         size = min(MOST_ROWS, 2 * size)
 
 
-def _free(name: str, taken: Container[str]) -> str:
+def free_name(name: str, taken: Container[str]) -> str:
+    """The name of a new column, beside those that the input has."""
     while name in taken:
         name = f"predicted_{name}"
     return name

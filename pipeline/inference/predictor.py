@@ -73,6 +73,11 @@ class Predictor:
         """The direction in which each member reads."""
         return [member.direction for member, _ in self.members]
 
+    @property
+    def max_tokens(self) -> int:
+        """Tokens that are read of one text at most."""
+        return self.members[0][0].network.reading.max_tokens
+
     def predict_proba(self, texts: Iterable[str]) -> np.ndarray:
         """Probabilities float64 `(N, C)`, classes in the order of `labels`, rows in the order of `texts`.
 

@@ -1,0 +1,134 @@
+"""Promises of the predictor: one text, one answer, whatever it is batched with; directions averaged; clear refusals."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.base.errors import UserError
+from pipeline.batches.reverse import reverse_document
+from pipeline.classifier.artifact import load_classifier
+from pipeline.inference.predictor import CHARACTERS_PER_TOKEN, Predictor
+from pipeline.text.tokenizer import encode, load
+from tests.classifier.small import TEXTS, saved
+
+MANY = [text * repeats for repeats in (1, 7, 2) for text in TEXTS]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of two directions."""
+    folder = tmp_path_factory.mktemp("models") / "classifier"
+    saved(folder / "forward")
+    saved(folder / "backward", seed=5, direction="backward")
+    return folder
+
+
+def literal_probabilities(folder: Path, text: str) -> np.ndarray:
+    """One text through one direction's network, step by step."""
+    member = load_classifier(folder)
+    tokens = encode(load(folder / "tokenizer.json"), [text])[0]
+    if member.direction == "backward":
+        tokens = reverse_document(tokens)
+    with torch.no_grad():
+        logits_1C = member.network(*member.network.reading.batch([tokens]))
+    return logits_1C.double().softmax(dim=1)[0].numpy()
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 50, 10_000])
+def test_probabilities_are_each_texts_own_in_the_order_given(models: Path, batch_tokens: int) -> None:
+    predictor = Predictor.load(models / "forward", device="cpu", batch_tokens=batch_tokens)
+    probabilities_NC = predictor.predict_proba(MANY)
+    assert probabilities_NC.shape == (len(MANY), 3)
+    np.testing.assert_allclose(probabilities_NC.sum(axis=1), 1)
+    for row_C, text in zip(probabilities_NC, MANY, strict=True):
+        np.testing.assert_allclose(row_C, literal_probabilities(models / "forward", text), atol=1e-6)
+
+
+def test_directions_are_averaged_and_backward_reads_from_the_end(models: Path) -> None:
+    predictor = Predictor.load(models, device="cpu")
+    assert predictor.directions == ["backward", "forward"]
+    alone = [
+        np.stack([literal_probabilities(models / name, text) for text in TEXTS]) for name in ("forward", "backward")
+    ]
+    assert np.abs(alone[0] - alone[1]).max() > 0.01
+    np.testing.assert_allclose(predictor.predict_proba(TEXTS), (alone[0] + alone[1]) / 2, atol=1e-6)
+
+
+def test_predict_names_the_most_probable_label(models: Path) -> None:
+    predictor = Predictor.load(models, device="cpu")
+    best = predictor.predict_proba(MANY).argmax(axis=1)
+    assert predictor.predict(MANY) == [predictor.labels[c] for c in best]
+    assert len(set(best)) > 1, "the test would not see a constant answer"
+
+
+def test_several_labels_are_those_of_one_half_and_more(tmp_path: Path) -> None:
+    predictor = Predictor.load(saved(tmp_path / "forward", multilabel=True), device="cpu")
+    probabilities_NC = predictor.predict_proba(MANY)
+    assert not np.allclose(probabilities_NC.sum(axis=1), 1)
+    expected = [
+        [name for name, p in zip(predictor.labels, row_C, strict=True) if p >= 0.5] for row_C in probabilities_NC
+    ]
+    assert predictor.predict(MANY) == expected
+    assert len({len(labels) for labels in expected}) > 1
+
+
+def test_temperature_divides_the_scores(models: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(models / "forward", tmp_path / "forward")
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(values | {"temperature": 3.0}))
+    plain = np.log(Predictor.load(models / "forward", device="cpu").predict_proba(TEXTS))
+    cooled = np.exp(plain / 3) / np.exp(plain / 3).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(Predictor.load(folder, device="cpu").predict_proba(TEXTS), cooled, atol=1e-6)
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_long_texts_are_cut_counted_and_not_tokenised_to_their_end(tmp_path: Path, direction: str) -> None:
+    predictor = Predictor.load(saved(tmp_path / direction, direction=direction, max_tokens=16), device="cpu")
+    filler = "and so on, " * (16 * CHARACTERS_PER_TOKEN)
+    texts = ["Salt. " + filler + "Salt.", "Salt. " * 16 + filler + "Salt. " * 16, "a word"]
+    probabilities_NC = predictor.predict_proba(texts)
+    assert predictor.documents_cut == 2
+    for row_C, text in zip(probabilities_NC, texts, strict=True):
+        np.testing.assert_allclose(row_C, literal_probabilities(tmp_path / direction, text), atol=1e-6)
+
+
+def test_no_texts_give_no_rows_and_an_empty_text_is_read(models: Path) -> None:
+    predictor = Predictor.load(models, device="cpu")
+    assert predictor.predict_proba([]).shape == (0, 3)
+    assert predictor.predict([]) == []
+    assert np.isfinite(predictor.predict_proba(["", " ", "\ud800"])).all()
+
+
+def test_one_text_in_place_of_a_list_is_refused(models: Path) -> None:
+    predictor = Predictor.load(models, device="cpu")
+    with pytest.raises(TypeError, match=r"write \[text\]"):
+        predictor.predict("a text")
+    with pytest.raises(TypeError, match="text 1 is None"):
+        predictor.predict(["a text", None])
+
+
+def test_wrong_folders_are_refused_in_one_line(models: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere: no such folder"):
+        Predictor.load(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="holds no classifier"):
+        Predictor.load(tmp_path)
+    both = shutil.copytree(models, tmp_path / "both")
+    config = both / "forward" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"labels": ["x", "y", "z"]}))
+    with pytest.raises(UserError, match=r"forward: its labels differ from those of .*backward"):
+        Predictor.load(both)
+
+
+def test_prediction_leaves_lightning_and_scikit_learn_alone() -> None:
+    """Imports are most of a command's start: the whole way from folder to labels must do without the heavy ones."""
+    import subprocess
+    import sys
+
+    check = "import sys, pipeline.cli.predict, pipeline.inference.files, pipeline.inference.predictor, pipeline.api; "
+    check += "print([m for m in ('pytorch_lightning', 'sklearn', 'scipy', 'datasets', 'pandas') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
