@@ -36,10 +36,10 @@ def _dataset(config: DatasetConfig) -> str:
     if config.path == "none":
         return "no text"
     parts = [f"{config.path} {config.name}" if config.name else config.path]
-    if config.path not in ("text", "folder", "embedded"):  # which have columns of ours
+    if config.path not in ("text", "folder", "embedded"):  # which have no columns of the user's
         parts.append(f"text {_names(config.text)}")
-    if config.label is not None:
-        parts.append(f"label {_names(config.label)}")
+        if config.label is not None:
+            parts.append(f"label {_names(config.label)}")
     if config.labels_per_class is not None:
         parts.append(f"{config.labels_per_class} labels per class")
     return ", ".join(parts)
