@@ -10,8 +10,8 @@ from pipeline.base.files import read_json, whole_folder
 from pipeline.base.process import run_stage
 from pipeline.config.chosen import choice, chosen, path_of
 from pipeline.config.dataset import DatasetConfig
-from pipeline.text.corpus import prepare_corpus
-from pipeline.text.overlap import HeldOut
+from pipeline.text.corpus import Task, prepare_corpus
+from pipeline.text.overlap import HeldOut, ngrams
 from pipeline.text.prepared import read_texts
 from pipeline.text.task import prepare_task
 
@@ -30,16 +30,16 @@ def main(role: str) -> None:
         if role == "task":
             prepare_task(config, folder, out, where)
         else:
-            prepare_corpus(config, folder, out, held_out(), where)
+            prepare_corpus(config, folder, out, task(), where)
 
 
-def held_out() -> dict[str, HeldOut]:
-    """The task's documents that no corpus may hold, by part; none where the task is transductive."""
+def task() -> Task:
+    """The task's documents that no corpus may hold; none where the task is transductive."""
     labels = read_json(PREPARED / "task/labels.json")
-    if labels["transductive"]:
-        return {}
-    files = {part: PREPARED / f"task/{part}.parquet" for part in ("validation", "test")}
-    return {part: HeldOut(read_texts(path), spaced=labels["spaced"]) for part, path in files.items()}
+    parts = () if labels["transductive"] else ("validation", "test")
+    texts = {part: read_texts(PREPARED / f"task/{part}.parquet") for part in parts}
+    held_out = {part: HeldOut(ngrams(found, spaced=labels["spaced"])) for part, found in texts.items()}
+    return Task(held_out, labels["spaced"])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 LOCAL_FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "text", "folder")
-EMBEDDED_PARTS = tuple(kind + part for kind in ("", "development_") for part in ("generic", "domain", "task"))
+EMBEDDED_PARTS = (
+    "generic",
+    "domain",
+    "task",
+    "sample_generic",
+    "sample_domain",
+    "development_generic",
+    "development_domain",
+    "development_task",
+)
 Part = Literal["train", "validation", "test"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(gt=0)]

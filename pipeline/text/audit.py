@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.text.documents import Document
-from pipeline.text.overlap import HeldOut, batches
+from pipeline.text.overlap import HeldOut, ngrams
 
 QUANTILES = {"minimum": 0, "p05": 5, "p25": 25, "median": 50, "p75": 75, "p95": 95, "maximum": 100}  # per cent
 
@@ -35,9 +35,9 @@ def exact_duplicates(texts: Sequence[str]) -> int:
     return len(texts) - len(set(texts))
 
 
-def overlap(part: Sequence[str], train: HeldOut, train_texts: set[str]) -> dict[str, int]:
+def overlap(part: Sequence[str], train: HeldOut, train_texts: set[str], *, spaced: bool) -> dict[str, int]:
     """Documents of a held-out part that stand in train too, exactly or nearly."""
-    near = sum(int(train.near_duplicates(batch).sum()) for batch in batches(part))
+    near = int(train.near_duplicates(ngrams(part, spaced=spaced)).sum())
     return {"exact": sum(text in train_texts for text in part), "exact_or_near": near}
 
 

@@ -7,6 +7,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +21,7 @@ from pipeline.base.progress import track
 from pipeline.config.dataset import DatasetConfig, Part
 from pipeline.text.audit import lengths
 from pipeline.text.documents import Document, Tally, read_documents
-from pipeline.text.overlap import HeldOut, batches
+from pipeline.text.overlap import HeldOut, batches, ngrams
 from pipeline.text.prepared import PreparedWriter, corpus_schema, read_texts
 from pipeline.text.sources.read import Source
 from pipeline.text.splits import key, size_of
@@ -29,32 +30,39 @@ Keys = NDArray[np.uint64]
 PARTS: tuple[Part, ...] = ("train", "validation")  # a test part stays closed
 
 
-def prepare_corpus(config: DatasetConfig, folder: Path, out: Path, held_out: dict[str, HeldOut], where: str) -> None:
+@dataclass(frozen=True)
+class Task:
+    """What a corpus must know of the task: the documents, by part, whose near-duplicates it leaves out."""
+
+    held_out: dict[str, HeldOut]
+    spaced: bool
+
+
+def prepare_corpus(config: DatasetConfig, source: Path, out: Path, task: Task, where: str) -> None:
     """Write {train,validation}.parquet and audit.json into the folder `out`.
 
-    `folder`: the data set's folder in data/raw; `held_out`: by part, documents whose near-duplicates are left
-    out; `where`: the config file, for messages. `path: none` makes empty parts.
+    `source`: the data set's folder in data/raw; `where`: its config file, for messages. `path: none` makes empty
+    parts.
     """
-    audit: dict[str, Any] = {"rows": {}, "held_out_removed": {}}
-    source = None if config.path == "none" else Source(config, folder)
-    given = () if source is None else source.parts
+    rows, removed = {}, {}
+    given = Source(config, source)
     spool = out / "spool.parquet"
     with ExitStack() as stack:
         written = {part: stack.enter_context(_Written(out / f"{part}.parquet")) for part in PARTS}
-        for part in (part for part in PARTS if source is not None and part in given):
-            assert source is not None
-            tally, removed = Tally(), Counter(dict.fromkeys(held_out, 0))
-            documents = read_documents(source.rows(part), config, tally, labelled=False)
-            keys = _spool(_apart(documents, held_out, removed), spool, config.seed)
-            audit["rows"][part], audit["held_out_removed"][part] = tally.audit(), dict(removed)
+        for part in (part for part in PARTS if part in given.parts):
+            tally, repeats = Tally(), Counter(dict.fromkeys(task.held_out, 0))
+            documents = read_documents(given.rows(part), config, tally, labelled=False)
+            keys = _spool(_apart(documents, task, repeats), spool, config.seed)
+            rows[part], removed[part] = tally.audit(), dict(repeats)
             if not len(keys):
-                raise UserError(f"{where}: {part} keeps none of its {tally.read} rows; {_reasons(tally, removed)}")
-            cut = size_of(config.validation, len(keys)) if part == "train" and "validation" not in given else 0
+                raise UserError(f"{where}: {part} keeps none of its {tally.read} rows; {_reasons(tally, repeats)}")
+            cut = part == "train" and "validation" not in given.parts
             for text, number, home in zip(read_texts(spool), keys, _homes(keys, part, cut, config), strict=True):
                 if home is not None:
                     written[home].add(text, number)
             spool.unlink()
-    write_json(out / "audit.json", {**audit, "parts": {part: one.audit() for part, one in written.items()}})
+    parts = {part: one.audit() for part, one in written.items()}
+    write_json(out / "audit.json", {"rows": rows, "held_out_removed": removed, "parts": parts})
 
 
 class _Written:
@@ -86,14 +94,16 @@ class _Written:
         }
 
 
-def _apart(documents: Iterable[Document], held_out: dict[str, HeldOut], removed: Counter[str]) -> Iterator[str]:
+def _apart(documents: Iterable[Document], task: Task, repeats: Counter[str]) -> Iterator[str]:
     """The texts that repeat no held-out document; those that do are counted for the first part they repeat."""
     for batch in batches(document.text for document in documents):
         keep = np.ones(len(batch), dtype=np.bool_)
-        for part, texts in held_out.items():
-            repeats = texts.near_duplicates(batch) & keep
-            removed[part] += int(repeats.sum())
-            keep &= ~repeats
+        if task.held_out:
+            grams = ngrams(batch, spaced=task.spaced)
+        for part, texts in task.held_out.items():
+            found = texts.near_duplicates(grams) & keep
+            repeats[part] += int(found.sum())
+            keep &= ~found
         yield from (text for text, kept in zip(batch, keep, strict=True) if kept)
 
 
@@ -107,19 +117,18 @@ def _spool(texts: Iterable[str], path: Path, seed: int) -> Keys:
     return np.asarray(keys, dtype=np.uint64)
 
 
-def _homes(keys: Keys, part: Part, cut: int, config: DatasetConfig) -> Iterator[Part | None]:
-    """The part each document goes to, None beyond `max_documents`: those of the smallest keys to validation.
+def _homes(keys: Keys, part: Part, cut: bool, config: DatasetConfig) -> Iterator[Part | None]:
+    """The part each document goes to, None beyond `max_documents`; where train is cut, the smallest keys validate.
 
     Copies of a text have one key; those at the border go to train together.
     """
-    order = np.sort(keys)
-    last = order[min(len(keys), config.max_documents or len(keys)) - 1]
-    border = order[min(cut, len(keys) - 1)]
+    order = np.sort(keys)[: config.max_documents]
+    border = order[min(size_of(config.validation, len(order)) if cut else 0, len(order) - 1)]
     for number in keys:
-        yield None if number > last else "validation" if part == "train" and number < border and cut else part
+        yield None if number > order[-1] else "validation" if number < border else part
 
 
-def _reasons(tally: Tally, removed: Counter[str]) -> str:
-    reasons = {**tally.dropped, **{f"repeats a {part} document of the task": count for part, count in removed.items()}}
+def _reasons(tally: Tally, repeats: Counter[str]) -> str:
+    reasons = {**tally.dropped, **{f"repeats a {part} document of the task": count for part, count in repeats.items()}}
     listed = ", ".join(f"{reason}: {count}" for reason, count in reasons.items() if count)
     return f"{listed or 'nothing was there'}; check `text`, or the held-out documents (`transductive: true` keeps them)"

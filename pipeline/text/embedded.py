@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.text.docstrings import read_all, source_files
-from pipeline.text.libraries import DEVELOPMENT, OTHERS, TASK, mask
+from pipeline.text.libraries import DEVELOPMENT, OTHERS, SAMPLE, SAMPLE_DOMAIN, TASK, mask
 from pipeline.text.lock import LOCK, pinned
 from pipeline.text.overlap import SHARE, HeldOut, batches, ngrams
 from pipeline.text.sources.row import Row
@@ -23,6 +23,8 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "generic": (DEVELOPMENT + OTHERS, TASK),
     "domain": (TASK, ()),
     "task": (TASK, ()),
+    "sample_generic": (SAMPLE, ()),
+    "sample_domain": (SAMPLE_DOMAIN, ()),
     "development_generic": (OTHERS, DEVELOPMENT),
     "development_domain": (DEVELOPMENT, ()),
     "development_task": (DEVELOPMENT, ()),
@@ -45,7 +47,7 @@ def read_embedded(part: str, lock: Path = LOCK, search: list[str] | None = None)
     if apart_from:
         # The corpus must be the same for every task, so that a change of task retrains nothing: it leaves out here
         # and at once whatever any document of these libraries, held out or not, could ask it to leave out later.
-        own = _without(own, HeldOut(text for library in apart_from for text in texts[library]))
+        own = _without(own, HeldOut(ngrams(text for library in apart_from for text in texts[library])))
     own = _balanced(_of_one_library(own)) if part.endswith("task") else _distinct(own)
     number = 0
     for library, found in own.items():
@@ -71,7 +73,7 @@ def _without(texts: Texts, others: HeldOut) -> Texts:
         library: [
             text
             for batch in batches(found)
-            for text, touched in zip(batch, others.touches(batch), strict=True)
+            for text, touched in zip(batch, others.touched(ngrams(batch)), strict=True)
             if not touched
         ]
         for library, found in texts.items()

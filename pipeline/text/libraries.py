@@ -72,6 +72,9 @@ OTHERS = (
     "voluptuous",
     "wcwidth",
 )
+# A few small ones, read in a second: text for trying the stages out.
+SAMPLE = ("click", "packaging", "pyparsing", "requests", "urllib3")
+SAMPLE_DOMAIN = ("Jinja2", "rich")
 
 MASK = "library"
 # Names in any case, aliases as they are written in code. An underscore ends a word: `from_numpy` is masked as well.

@@ -65,44 +65,46 @@ def ngrams(texts: Iterable[str], *, spaced: bool = True) -> NGrams:
 
 
 class HeldOut:
-    """Documents that a corpus must not repeat. Memory: 16 bytes for each of their distinct n-grams."""
+    """The n-grams of documents that a corpus must not repeat.
 
-    def __init__(self, texts: Iterable[str], *, spaced: bool = True) -> None:
-        self.spaced = spaced
-        grams = ngrams(texts, spaced=spaced)
+    Memory: 16 bytes for each distinct one, and 8 to 16 for a table that spares most of the searches.
+    """
+
+    def __init__(self, grams: NGrams) -> None:
         # An n-gram of several held-out documents is counted for the first that has it.
         self.hashes, first = np.unique(grams.hashes, return_index=True)
         self.owners = grams.owners[first]
         self.sizes = grams.sizes()
         self.whole = np.unique(grams.whole[grams.whole != 0])
+        self.shift = np.uint64(64 - max(8, (8 * len(self.hashes)).bit_length()))
+        self.leading = np.zeros(1 << (64 - int(self.shift)), dtype=np.bool_)  # leading bits that some hash has
+        self.leading[self.hashes >> self.shift] = True
 
-    def near_duplicates(self, texts: Sequence[str]) -> NDArray[np.bool_]:
-        """True for each text that repeats a held-out document, by the rules of this module."""
-        grams, document, place = self._matches(texts)
+    def near_duplicates(self, grams: NGrams) -> NDArray[np.bool_]:
+        """True for each document that repeats a held-out one, by the rules of this module."""
+        document, place = self._matches(grams)
         found = np.isin(grams.whole, self.whole)
-        matched = np.bincount(document, minlength=len(texts))
+        matched = np.bincount(document, minlength=len(found))
         found |= (matched > 0) & (matched >= SHARE * grams.sizes())
-        # Distinct n-grams of each (corpus document, held-out document).
+        # Distinct n-grams of each pair of a corpus document and a held-out document.
         pairs = np.unique(np.stack([document, place], axis=1), axis=0)
-        both, counts = np.unique(np.stack([pairs[:, 0], self.owners[pairs[:, 1]]], axis=1), axis=0, return_counts=True)
+        owners = np.stack([pairs[:, 0], self.owners[pairs[:, 1]]], axis=1)
+        both, counts = np.unique(owners, axis=0, return_counts=True)
         found[both[counts >= SHARE * self.sizes[both[:, 1]], 0]] = True
         return found
 
-    def touches(self, texts: Sequence[str]) -> NDArray[np.bool_]:
-        """True for each text that shares any n-gram at all with a held-out document, or all of its units."""
-        grams, document, _ = self._matches(texts)
+    def touched(self, grams: NGrams) -> NDArray[np.bool_]:
+        """True for each document that shares any n-gram at all with a held-out one, or all of its units."""
         found = np.isin(grams.whole, self.whole)
-        found[document] = True
+        found[self._matches(grams)[0]] = True
         return found
 
-    def _matches(self, texts: Sequence[str]) -> tuple[NGrams, Indices, Indices]:
-        """N-grams of `texts`; for each that is held out, its document and its place in `self.hashes`."""
-        grams = ngrams(texts, spaced=self.spaced)
-        if not len(self.hashes):
-            return grams, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-        place = np.minimum(np.searchsorted(self.hashes, grams.hashes), len(self.hashes) - 1)
-        hit = self.hashes[place] == grams.hashes
-        return grams, grams.owners[hit], place[hit]
+    def _matches(self, grams: NGrams) -> tuple[Indices, Indices]:
+        """For each n-gram that is held out, its document and its place in `self.hashes`."""
+        likely = np.flatnonzero(self.leading[grams.hashes >> self.shift])
+        place = np.minimum(np.searchsorted(self.hashes, grams.hashes[likely]), len(self.hashes) - 1)
+        hit = self.hashes[place] == grams.hashes[likely]
+        return grams.owners[likely[hit]], place[hit]
 
 
 def batches(texts: Iterable[str]) -> Iterator[list[str]]:

@@ -10,7 +10,7 @@ from pipeline.config.dataset import DatasetConfig, Part
 from pipeline.text import splits
 from pipeline.text.audit import describe, overlap
 from pipeline.text.documents import Document, Tally, read_documents
-from pipeline.text.overlap import HeldOut
+from pipeline.text.overlap import HeldOut, ngrams
 from pipeline.text.prepared import PreparedWriter, task_schema
 from pipeline.text.sources.read import Source
 
@@ -104,10 +104,12 @@ def _write(config: DatasetConfig, parts: Parts, labels: list[str], out: Path) ->
 
 def _audit(config: DatasetConfig, parts: Parts, labels: list[str]) -> dict[str, Any]:
     texts = {part: [document.text for document in documents] for part, documents in parts.items()}
-    train = HeldOut(texts["train"], spaced=config.spaced)
+    train, known = HeldOut(ngrams(texts["train"], spaced=config.spaced)), set(texts["train"])
     return {
         "parts": {part: describe(documents, labels) for part, documents in parts.items()},
         "overlap_with_train": {
-            part: overlap(texts[part], train, set(texts["train"])) for part in ("validation", "test") if texts[part]
+            part: overlap(texts[part], train, known, spaced=config.spaced)
+            for part in ("validation", "test")
+            if texts[part]
         },
     }

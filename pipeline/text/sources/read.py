@@ -26,11 +26,11 @@ class Source:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The parts that the source gives, train first."""
+        """The parts that the source gives, train first; none for `path: none`."""
         if self.hub is not None:
             given: Iterable[Part] = self.hub.parts
         else:
-            given = self.config.data_files or ("train",)
+            given = self.config.data_files or (() if self.config.path == "none" else ("train",))
         order: tuple[Part, ...] = ("train", "validation", "test")
         return tuple(part for part in order if part in given)
 
