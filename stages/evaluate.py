@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from pipeline.base.files import read_json, write_json, write_text
 from pipeline.base.process import run_stage
@@ -17,7 +18,7 @@ from pipeline.evaluation.predictions import read_predictions, write_predictions
 from pipeline.evaluation.summary import summarise
 from pipeline.inference.predictor import Predictor
 from pipeline.text.prepared import read_labels, read_texts
-from pipeline.training.environment import resolve_device, set_threads
+from pipeline.training.place import Place
 
 TASK = Path("data/prepared/task")
 OUT = Path("results/evaluate")
@@ -28,13 +29,12 @@ def main() -> None:
     task = read_json(TASK / "labels.json")
     names, multilabel = task["labels"], task["multilabel"]
     texts, labels = list(read_texts(TASK / "test.parquet")), read_labels(TASK / "test.parquet")
-    hardware = chosen("hardware", HardwareConfig)
-    set_threads(hardware)
-    device = resolve_device(hardware.accelerator)
+    place = Place(chosen("hardware", HardwareConfig), "fp32")
+    torch.set_num_threads(place.threads)
 
     def predict(folder: Path) -> np.ndarray:
         print(f"  {folder}: {len(texts)} test documents")
-        return Predictor.load(folder, device=device).predict_proba(texts).astype(np.float32)
+        return Predictor.load(folder, device=place.device).predict_proba(texts).astype(np.float32)
 
     directions = {direction: predict(Path("models/classifier") / direction) for direction in choice("directions")}
     pipeline_NC = np.mean(list(directions.values()), axis=0)

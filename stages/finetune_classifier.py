@@ -1,4 +1,4 @@
-"""Stage finetune_classifier: the domain's language model becomes a classifier (`python -m stages.finetune_classifier forward`)."""
+"""Stage finetune_classifier: from language model to classifier (`python -m stages.finetune_classifier forward`)."""
 
 from pathlib import Path
 

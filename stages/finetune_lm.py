@@ -17,7 +17,8 @@ def main(direction: str) -> None:
     config = chosen("finetune_lm", FinetuneConfig)
     start = load_language_model(Path("models/pretrained") / direction)
     corpora = Corpora.open(Path("data/tokens/domain"))
-    run = LanguageModelRun("finetune_lm", direction, config, chosen("hardware", HardwareConfig), corpora, start.tokenizer)
+    hardware = chosen("hardware", HardwareConfig)
+    run = LanguageModelRun("finetune_lm", direction, config, hardware, corpora, start.tokenizer)
     if corpora.train.documents == 0:
         run.pass_on(start.model, "no domain corpus: the pretrained model is passed on")
         return

@@ -22,11 +22,11 @@ from pipeline.text import tokenizer as bpe
 REPOSITORY = Path(__file__).resolve().parent.parent
 LABELS = ("harbour", "kitchen", "orchard")
 WORDS = {
-    "harbour": "ship anchor quay sailor tide crane rope captain cargo gull".split(),
-    "kitchen": "oven spoon flour butter knife apron dough simmer plate salt".split(),
-    "orchard": "apple ladder blossom basket prune root graft harvest bee shade".split(),
+    "harbour": ["ship", "anchor", "quay", "sailor", "tide", "crane", "rope", "captain", "cargo", "gull"],
+    "kitchen": ["oven", "spoon", "flour", "butter", "knife", "apron", "dough", "simmer", "plate", "salt"],
+    "orchard": ["apple", "ladder", "blossom", "basket", "prune", "root", "graft", "harvest", "bee", "shade"],
 }
-COMMON = "the a of and in was near with from under before after".split()
+COMMON = ["the", "a", "of", "and", "in", "was", "near", "with", "from", "under", "before", "after"]
 
 CONFIGS = {
     "model": {

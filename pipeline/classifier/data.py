@@ -22,9 +22,9 @@ from pipeline.shards.read import TokenCorpus
 class Documents(Protocol):
     """Token arrays by number: a `TokenCorpus`, or texts that were tokenised in memory."""
 
-    def document(self, number: int) -> np.ndarray: ...  # noqa: D102
+    def document(self, number: int) -> np.ndarray: ...
 
-    def lengths(self) -> np.ndarray: ...  # noqa: D102
+    def lengths(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class ClassifierModule(TrainingModule):
     ) -> None:
         super().__init__(network, config, micro_batch, title)
         self.validation = validation
+        self.class_weights: Tensor | None
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def micro_batches(self, batch: dict[str, Any]) -> Iterator[dict[str, Tensor]]:
@@ -56,9 +57,17 @@ class ClassifierModule(TrainingModule):
                 micro = self.validation.batch(order[first : first + self.micro_batch], self.network.reading)
                 targets = micro["targets"].to(self.device)
                 logits_BC = self.network(micro["tokens_BT"].to(self.device), micro["lengths_B"].to(self.device))
-                right = (logits_BC > 0) == (targets > 0) if targets.dim() > 1 else (logits_BC.argmax(1) == targets)[:, None]
-                total += torch.stack([sum_loss(logits_BC, targets), right.all(1).sum(), torch.tensor(len(targets)).to(self.device)])
+                total[0] += sum_loss(logits_BC, targets)
+                total[1] += _right(logits_BC, targets)
+                total[2] += len(targets)
         self.network.train()
         if self.trainer.world_size > 1:
             total = self.trainer.strategy.reduce(total, reduce_op="sum")
         return {"validation_loss": (total[0] / total[2]).item(), "validation_accuracy": (total[1] / total[2]).item()}
+
+
+def _right(logits_BC: Tensor, targets: Tensor) -> Tensor:
+    """Documents whose label, or whose every label, is predicted."""
+    if targets.dim() == 1:
+        return (logits_BC.argmax(dim=1) == targets).sum()
+    return ((logits_BC > 0) == (targets > 0)).all(dim=1).sum()

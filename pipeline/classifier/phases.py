@@ -24,7 +24,7 @@ def phases(config: ClassifierConfig, groups: list[str], steps: Callable[[float],
         plan = [("head", (head,)), *((group, (group,)) for group in groups[:-1]), ("all", None)]
     else:
         grown = [tuple(groups[-depth:]) for depth in range(1, len(groups))]
-        plan = [("head" if depth == 0 else f"from {part[0]}", part) for depth, part in enumerate(grown)] + [("all", None)]
+        plan = [("head", grown[0]), *((f"from {part[0]}", part) for part in grown[1:]), ("all", None)]
     last = len(plan) - 1
     return [
         Phase(name, steps(config.epochs if number == last else config.phase_epochs), part)

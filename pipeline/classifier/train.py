@@ -19,12 +19,11 @@ from pipeline.classifier.network import ClassifierNetwork
 from pipeline.classifier.phases import phases
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.hardware import HardwareConfig
-from pipeline.training.environment import resolve_device, resolve_precision, set_threads
-from pipeline.training.micro_batch import estimate_micro_batch
 from pipeline.training.module import Phase
+from pipeline.training.place import Place
 from pipeline.training.results import run_facts, write_results
 from pipeline.training.resume import ResumeFolder, weights_digest
-from pipeline.training.run import processes, run_phases, this_rank
+from pipeline.training.run import run_phases, this_rank
 
 MEASURED = "validation_accuracy"
 PHASE_STRIDE = 1_000_000_000  # keeps the dropout noise of one phase's steps apart from the next one's
@@ -41,6 +40,11 @@ class ClassifierTraining:
     hardware: HardwareConfig
     title: str = "classifier"
 
+    @property
+    def place(self) -> Place:
+        """Where it runs."""
+        return Place(self.hardware, self.config.precision)
+
     def plan(self) -> tuple[list[Phase], list[BucketPlan]]:
         """The phases, and the batches of each."""
         lengths = np.minimum(self.train.lengths, self.config.max_tokens)
@@ -56,14 +60,9 @@ class ClassifierTraining:
 
     def run(self, resume: ResumeFolder | None) -> ClassifierModule:
         """Train all phases; returns the module, whose network is the one given."""
-        config = self.config
-        device = resolve_device(self.hardware.accelerator)
-        precision = resolve_precision(config.precision, device)
+        config, place = self.config, self.place
         made, batches = self.plan()
-        micro = self.hardware.micro_batch
-        if micro == "auto":
-            settings = self.network.backbone.settings
-            micro = min(config.batch_documents, estimate_micro_batch(settings, config.chunk_tokens, precision, device))
+        micro = place.micro_batch(self.network.backbone.settings, config.chunk_tokens, config.batch_documents)
         balanced = config.class_weights == "balanced"
         weights = balanced_weights(self.train.targets, self.network.classes) if balanced else None
         module = ClassifierModule(self.network, config, micro, self.title, self.validation, weights)
@@ -72,7 +71,7 @@ class ClassifierTraining:
         def share(phase: int, step: int, rank: int, world: int) -> dict[str, Any]:
             return self._share(batches[phase], phase, step, rank, world, module.micro_batch)
 
-        run_phases(module, made, share, resume=resume, hardware=self.hardware, precision=precision)
+        run_phases(module, made, share, resume=resume, place=place)
         self.network.set_drop_mult(1.0)
         self.network.requires_grad_(True)
         return module
@@ -131,8 +130,7 @@ class ClassifierRun:
         ]
 
     def _write(self, training: ClassifierTraining, module: ClassifierModule) -> None:
-        network, config, hardware = training.network, training.config, training.hardware
-        device = resolve_device(hardware.accelerator)
+        network, config = training.network, training.config
         made, _ = training.plan()
         documents_cut, tokens_left_out = network.reading.cut(self.task.train.lengths)
         last = next((row for row in reversed(module.curve) if "validation_loss" in row), {})
@@ -161,14 +159,7 @@ class ClassifierRun:
             direction=self.direction,
             tokenizer=self.tokenizer,
         )
-        facts = run_facts(
-            module,
-            device=device,
-            processes=processes(hardware),
-            threads=set_threads(hardware, processes(hardware) if device == "cpu" else 1),
-            precision=resolve_precision(config.precision, device),
-            flops_per_token=network.backbone.flops_per_token(config.chunk_tokens),
-        )
+        facts = run_facts(module, training.place, network.backbone.flops_per_token(config.chunk_tokens))
         seconds = module.position.seconds
         documents = sum(batch.documents for batch in training.plan()[1])
         facts["documents_per_second"] = round(documents / seconds, 2) if seconds else 0.0
@@ -177,5 +168,3 @@ class ClassifierRun:
 
 def _mean(values: Sequence[Any]) -> float:
     return float(np.mean(values)) if values else 0.0
-
-

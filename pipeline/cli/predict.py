@@ -89,11 +89,12 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _load(args: argparse.Namespace) -> "Predictor":
-    from pipeline.config.hardware import HardwareConfig
-    from pipeline.inference.predictor import Predictor
-    from pipeline.training.environment import set_threads
+    import torch
 
-    set_threads(HardwareConfig())
+    from pipeline.inference.predictor import Predictor
+    from pipeline.training.environment import usable_processors
+
+    torch.set_num_threads(usable_processors())
     predictor = Predictor.load(args.model, device=args.device, precision=args.precision, batch_tokens=args.batch_tokens)
     if len(predictor.directions) > 1:
         print(f"{args.model}: averages {' and '.join(predictor.directions)}", file=sys.stderr)

@@ -19,12 +19,11 @@ from pipeline.interop.folders import save_language_model
 from pipeline.language_model.module import LanguageModelModule, perplexity
 from pipeline.models.transformer import Transformer
 from pipeline.shards.read import TokenCorpus
-from pipeline.training.environment import resolve_device, resolve_precision, set_threads
-from pipeline.training.micro_batch import estimate_micro_batch
 from pipeline.training.module import Phase
+from pipeline.training.place import Place
 from pipeline.training.results import run_facts, write_results
 from pipeline.training.resume import ResumeFolder, weights_digest
-from pipeline.training.run import processes, run_phases, this_rank
+from pipeline.training.run import run_phases, this_rank
 
 MEASURED = "validation_bits_per_byte"
 
@@ -77,51 +76,37 @@ class LanguageModelRun:
 
         `initialise` changes the network's start; it is not called when a run is resumed.
         """
-        config, device = self.config, resolve_device(self.hardware.accelerator)
-        if config.length > network.settings.max_positions:
-            raise UserError(
-                f"`length: {config.length}` is longer than the model's `max_positions: {network.settings.max_positions}`"
-            )
-        precision = resolve_precision(config.precision, device)
+        config, place = self.config, Place(self.hardware, self.config.precision)
+        if config.length > (most := network.settings.max_positions):
+            raise UserError(f"`length: {config.length}` is longer than the model's `max_positions: {most}`; lower it")
         plan = WindowPlan(self.corpora.train.tokens, config.length, config.batch_tokens, config.seed)
         steps = max(1, round(config.tokens / config.batch_tokens))
         with ResumeFolder(f"{self.stage}-{self.direction}", self._depends_on(network), this_rank()) as resume:
-            threads = set_threads(self.hardware, processes(self.hardware) if device == "cpu" else 1)
+            torch.set_num_threads(place.threads)
             if initialise is not None and resume.load() is None:
                 initialise(network)
             network.set_drop_mult(config.drop_mult)
-            module = self._module(network, precision, device)
+            module = self._module(network, place)
             run_phases(
                 module,
                 [Phase("", steps, validate_every=config.validate_every)],
                 lambda _phase, step, rank, world: self._share(plan, step, rank, world),
                 resume=resume,
-                hardware=self.hardware,
-                precision=precision,
+                place=place,
             )
             if this_rank() == 0:
-                facts = run_facts(
-                    module,
-                    device=device,
-                    processes=processes(self.hardware),
-                    threads=threads,
-                    precision=precision,
-                    flops_per_token=network.flops_per_token(config.length),
-                )
+                facts = run_facts(module, place, network.flops_per_token(config.length))
                 self._write(network, module, steps, facts)
                 resume.finish()
 
-    def _module(self, network: Transformer, precision: str, device: str) -> LanguageModelModule:
+    def _module(self, network: Transformer, place: Place) -> LanguageModelModule:
         config, validation = self.config, self.corpora.validation
         starts, length = validation_starts(validation.tokens, config.length, config.validation_tokens)
         windows = read_windows(validation, starts, length, reverse=self.direction == "backward")
-        micro = self.hardware.micro_batch
-        if micro == "auto":
-            micro = estimate_micro_batch(network.settings, config.length, precision, device)
         return LanguageModelModule(
             network,
             config,
-            min(micro, config.batch_tokens // config.length),
+            place.micro_batch(network.settings, config.length, config.batch_tokens // config.length),
             f"{self.stage} {self.direction}",
             torch.from_numpy(windows),
             validation.text_bytes / max(1, validation.tokens),

@@ -11,8 +11,6 @@ from typing import Any
 
 import torch
 
-from pipeline.config.hardware import HardwareConfig
-
 # Dense peak in FLOP/s without sparsity, from the makers' data sheets: (name in torch, bf16, fp32 with TF32 off).
 GPU_PEAKS = (
     ("H200", 989e12, 67e12),
@@ -38,13 +36,6 @@ def usable_processors() -> int:
         if most != "max":
             count = min(count, max(1, int(most) // int(period)))
     return count
-
-
-def set_threads(hardware: HardwareConfig, processes: int = 1) -> int:
-    """Set torch's threads from the hardware config; returns their number."""
-    threads = max(1, usable_processors() // processes) if hardware.threads == "auto" else hardware.threads
-    torch.set_num_threads(threads)
-    return threads
 
 
 @cache

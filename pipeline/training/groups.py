@@ -9,7 +9,9 @@ from pipeline.config.training import TrainingConfig
 LayerGroups = list[tuple[str, list[nn.Parameter]]]
 
 
-def parameter_groups(groups: LayerGroups, hidden_matrices: list[nn.Parameter], config: TrainingConfig) -> list[dict[str, Any]]:
+def parameter_groups(
+    groups: LayerGroups, hidden_matrices: list[nn.Parameter], config: TrainingConfig
+) -> list[dict[str, Any]]:
     """Groups for the optimiser, from the layer groups that the network declares (input to output).
 
     The last layer group trains at the peak rate, each one below at the rate of the one above divided by

@@ -16,6 +16,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.base.errors import UserError
 from pipeline.base.progress import Progress, quantity
@@ -128,7 +129,7 @@ class TrainingModule(pl.LightningModule, ABC):
         if due or not norm.is_cuda:
             self._refuse_not_finite(loss, norm)
         optimizer.step()  # type: ignore[union-attr]
-        optimizer.zero_grad(set_to_none=True)  # type: ignore[union-attr, call-arg]
+        optimizer.zero_grad(set_to_none=True)  # type: ignore[union-attr]
 
         self.position.step += 1
         self.position.tokens += batch["tokens_in_step"]
@@ -166,7 +167,7 @@ class TrainingModule(pl.LightningModule, ABC):
     def _synchronised(self, last: bool) -> Any:
         """Exchange gradients with the other processes in the last micro batch alone."""
         wrapped = self.trainer.strategy.model
-        return wrapped.no_sync() if not last and hasattr(wrapped, "no_sync") else nullcontext()
+        return wrapped.no_sync() if not last and isinstance(wrapped, DistributedDataParallel) else nullcontext()
 
     def _refuse_not_finite(self, loss: Tensor, norm: Tensor) -> None:
         if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):

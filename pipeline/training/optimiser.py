@@ -58,7 +58,7 @@ class MuonAdamW(torch.optim.Optimizer):
         for parameter in parameters:
             if not self.state[parameter]:
                 self.state[parameter] = {
-                    "step": torch.zeros((), dtype=torch.float32, device=parameter.device if parameter.is_cuda else "cpu"),
+                    "step": torch.zeros((), device=parameter.device),  # torch's rule wants a tensor
                     "mean": torch.zeros_like(parameter),
                     "square": torch.zeros_like(parameter),
                 }
@@ -91,7 +91,7 @@ class MuonAdamW(torch.optim.Optimizer):
         for shape, alike in by_shape.items():
             momenta = [self.state[parameter]["momentum"] for parameter in alike]
             for momentum, parameter in zip(momenta, alike, strict=True):
-                momentum.lerp_(parameter.grad, 1 - MUON_MOMENTUM)  # type: ignore[arg-type]
+                momentum.lerp_(parameter.grad, 1 - MUON_MOMENTUM)
             # Nesterov: look one step ahead.
             ahead_NRC = torch.stack(
                 [p.grad.lerp(m, MUON_MOMENTUM) for m, p in zip(momenta, alike, strict=True)]  # type: ignore[union-attr]

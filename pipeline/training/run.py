@@ -11,10 +11,8 @@ from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
-from pipeline.base.errors import UserError
-from pipeline.config.hardware import HardwareConfig
-from pipeline.training.environment import resolve_device, set_threads
 from pipeline.training.module import Phase, TrainingModule
+from pipeline.training.place import Place
 from pipeline.training.resume import ResumeFolder
 
 
@@ -33,15 +31,7 @@ class Steps(Dataset[dict[str, Any]]):
 
 def this_rank() -> int:
     """This process's number among all of the run (0 before any other was started)."""
-    return rank_zero_only.rank or 0
-
-
-def processes(hardware: HardwareConfig) -> int:
-    """How many processes the hardware config asks for, on all nodes."""
-    if hardware.devices != "auto":
-        return hardware.devices * hardware.nodes
-    on_gpu = resolve_device(hardware.accelerator) == "cuda"
-    return (torch.cuda.device_count() if on_gpu else 1) * hardware.nodes
+    return int(getattr(rank_zero_only, "rank", 0))
 
 
 def run_phases(
@@ -50,16 +40,14 @@ def run_phases(
     share: Callable[[int, int, int, int], dict[str, Any]],
     *,
     resume: ResumeFolder | None,
-    hardware: HardwareConfig,
-    precision: str,
+    place: Place,
 ) -> None:
     """Train all phases, each with one `Trainer.fit`.
 
     `share(phase, step, rank, world)` is a rank's part of a step: a dict with `denominator` (targets of the global
     batch), `tokens_in_step` (of the global batch) and whatever the module's `micro_batches` reads.
-    `precision` is "fp32" or "bf16".
     """
-    set_threads(hardware, processes(hardware) // hardware.nodes if resolve_device(hardware.accelerator) == "cpu" else 1)
+    torch.set_num_threads(place.threads)
     module.resume = resume
     state = resume.load() if resume else None
     if state is not None:
@@ -73,36 +61,31 @@ def run_phases(
         if module.position.step >= phase.steps:
             module.optimizer_state = None
             continue
-        world = processes(hardware)
 
-        def part(step: int, number: int = number, world: int = world) -> dict[str, Any]:
-            return share(number, step, this_rank(), world)
+        def part(step: int, number: int = number) -> dict[str, Any]:
+            return share(number, step, this_rank(), place.processes)
 
         steps = Steps(part, module.position.step, phase.steps)
         loader = DataLoader(
             steps,
             batch_size=None,
-            num_workers=hardware.workers,
-            pin_memory=resolve_device(hardware.accelerator) == "cuda",
-            persistent_workers=False,
+            num_workers=place.hardware.workers,
+            pin_memory=place.device == "cuda",
         )
-        _fit(_trainer(hardware, precision), module, loader)
+        _fit(_trainer(place), module, loader)
 
 
-def _trainer(hardware: HardwareConfig, precision: str) -> pl.Trainer:
+def _trainer(place: Place) -> pl.Trainer:
     _quiet()
-    several = processes(hardware) > 1
-    device = resolve_device(hardware.accelerator)
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("hardware: `accelerator: gpu` but torch sees no GPU; use `accelerator: auto` or `cpu`")
+    several = place.processes > 1 or place.hardware.strategy == "ddp"
     return pl.Trainer(
-        accelerator={"cuda": "gpu"}.get(device, device),
-        devices=(processes(hardware) // hardware.nodes),
-        num_nodes=hardware.nodes,
-        strategy=DDPStrategy(gradient_as_bucket_view=True) if several or hardware.strategy == "ddp" else "auto",
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        accelerator="gpu" if place.device == "cuda" else place.device,
+        devices=place.devices,
+        num_nodes=place.hardware.nodes,
+        strategy=DDPStrategy(gradient_as_bucket_view=True) if several else "auto",
+        precision="bf16-mixed" if place.precision == "bf16" else "32-true",
         max_epochs=1,
-        deterministic=True if device == "cpu" else "warn",
+        deterministic=True if place.device == "cpu" else "warn",
         use_distributed_sampler=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

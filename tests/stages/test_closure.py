@@ -1,6 +1,6 @@
 """A stage runs again when its code or its configs change, and at no other time: dvc.yaml is held to the source.
 
-`python -m tests.stages.test_closure` prints the lists to paste into dvc.yaml.
+`python -m tests.stages.test_closure` writes the lists of code into dvc.yaml anew.
 """
 
 import ast
@@ -44,9 +44,30 @@ def code_deps(entry: dict[str, Any]) -> set[Path]:
     return {file for file in files if not is_empty(file)}
 
 
-def to_paste(entry: dict[str, Any]) -> str:
-    """The deps of a stage's code as lines of dvc.yaml."""
-    return "\n".join(f"      - {path.as_posix()}" for path in sorted(closure(script(entry))))
+def code_lines(entry: dict[str, Any]) -> list[str]:
+    """The deps of a stage's code: a folder where the stage needs all of it, else single files."""
+    needed = closure(script(entry))
+    folders = sorted({path.parent for path in needed if path.parts[0] == "pipeline"})
+    whole = [one for one in folders if {file for file in sources(str(one)) if not is_empty(file)} <= needed]
+    whole = [one for one in whole if not any(other in one.parents for other in whole)]
+    single = [path for path in needed if not any(one in path.parents for one in whole)]
+    return sorted(path.as_posix() for path in [*whole, *single])
+
+
+def rewrite(text: str) -> str:
+    """dvc.yaml with the code among the deps of each stage set anew; all else stays as it is."""
+    entries, lines, name = stages(), [], ""
+    for line in text.splitlines():
+        if found := re.fullmatch(r"  (\w+):", line):
+            name = found[1]
+        if re.match(r" +- (pipeline|stages)/", line):
+            continue
+        if name in entries and re.fullmatch(r" +(params|outs|metrics):", line) and lines[-1].strip():
+            indent = line[: len(line) - len(line.lstrip())]
+            pending = entries.pop(name)
+            lines += [f"{indent}  - {path}" for path in code_lines(pending)]
+        lines.append(line)
+    return "\n".join(lines) + "\n"
 
 
 def choices_read(entry: dict[str, Any]) -> set[str]:
@@ -74,7 +95,7 @@ def test_a_stage_depends_on_exactly_the_code_it_imports(name: str) -> None:
     needed, given = closure(script(entry)), code_deps(entry)
     assert needed == given, (
         f"stage {name}: missing {sorted(map(str, needed - given))}, too many {sorted(map(str, given - needed))}; "
-        f"its code is\n{to_paste(entry)}"
+        "write them with `python -m tests.stages.test_closure`"
     )
 
 
@@ -100,5 +121,5 @@ def test_every_stage_script_is_in_the_graph() -> None:
 
 
 if __name__ == "__main__":
-    for stage, its in stages().items():
-        print(f"  {stage}:\n    deps:\n{to_paste(its)}\n")
+    graph = ROOT / "dvc.yaml"
+    graph.write_text(rewrite(graph.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,209 @@
+"""Promises to a DVC user, kept on the tiny preset in a clone of the repository: `dvc repro` and what follows it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.workspace import REPOSITORY, contents
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+BIN = Path(sys.executable).parent
+TINY_STAGES = 15
+
+
+def environment() -> dict[str, str]:
+    """What `make` gives to DVC: the environment's own Python first on the path."""
+    return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+
+
+def call(folder: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command in the clone."""
+    done = subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    if check and done.returncode:
+        raise AssertionError(f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def ulmfit(folder: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """`ulmfit` from the clone's own source."""
+    return call(folder, sys.executable, "-m", "pipeline.cli.main", *words, check=check)
+
+
+def stages_run(output: str) -> list[str]:
+    """Names of the stages that a `dvc repro` ran, in order."""
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")]
+
+
+def clone(folder: Path) -> Path:
+    """What a user gets: the tracked files, with the changes at hand, as a fresh repository."""
+    call(REPOSITORY, "git", "clone", "--quiet", "--no-hardlinks", str(REPOSITORY), str(folder))
+    tracked = call(REPOSITORY, "git", "diff", "--binary", "HEAD").stdout
+    if tracked.strip():
+        subprocess.run(["git", "apply"], cwd=folder, input=tracked, text=True, check=True)
+    call(folder, "git", "config", "user.name", "test")
+    call(folder, "git", "config", "user.email", "test@example.org")
+    ulmfit(folder, "use", "tiny")
+    call(folder, "git", "commit", "--quiet", "--all", "--message", "tiny")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone in which `dvc repro` has run once on the tiny preset."""
+    folder = clone(tmp_path_factory.mktemp("e2e") / "clone")
+    first = call(folder, "dvc", "repro")
+    assert len(stages_run(first.stdout)) == TINY_STAGES
+    return folder
+
+
+def test_the_second_repro_runs_nothing(project: Path) -> None:
+    assert stages_run(call(project, "dvc", "repro").stdout) == []
+
+
+def test_the_results_table_names_every_system_and_the_report(project: Path) -> None:
+    printed = ulmfit(project, "results").stdout
+    for system in ("pipeline", "without pretraining", "TF-IDF", "NB-SVM", "majority"):
+        assert system in printed
+    assert "results/report/index.html" in printed
+
+
+def test_metrics_plots_and_parameters_do_what_a_dvc_user_expects(project: Path) -> None:
+    shown = json.loads(call(project, "dvc", "metrics", "show", "--json").stdout)
+    names = shown[""]["data"]
+    assert "accuracy" in json.dumps(names["results/evaluate/metrics.json"])
+    call(project, "dvc", "plots", "show", "--out", "dvc_plots")
+    page = (project / "dvc_plots/index.html").read_text(encoding="utf-8")
+    for title in ("Pretraining, loss", "Domain fine-tuning", "Classifier, learning rate", "Confusion", "Calibration"):
+        assert title in page
+    config = project / "configs/classifier/tiny.yaml"
+    before = config.read_text(encoding="utf-8")
+    config.write_text(before.replace("epochs: 2", "epochs: 3", 1), encoding="utf-8")
+    assert "epochs" in call(project, "dvc", "params", "diff").stdout
+    config.write_text(before, encoding="utf-8")
+
+
+def test_a_change_of_the_classifier_runs_no_language_model(project: Path) -> None:
+    code = project / "pipeline/classifier/heads.py"
+    before = code.read_text(encoding="utf-8")
+    code.write_text(before + "\n# changed\n", encoding="utf-8")
+    planned = call(project, "dvc", "repro", "--dry").stdout
+    code.write_text(before, encoding="utf-8")
+    assert "finetune_classifier@forward" in stages_run(planned)
+    assert not {name for name in stages_run(planned) if name.startswith(("pretrain", "finetune_lm", "tokenise"))}
+
+
+def test_a_change_of_the_evaluation_trains_nothing(project: Path) -> None:
+    code = project / "pipeline/evaluation/metrics.py"
+    before = code.read_text(encoding="utf-8")
+    code.write_text(before + "\n# changed\n", encoding="utf-8")
+    planned = stages_run(call(project, "dvc", "repro", "--dry").stdout)
+    code.write_text(before, encoding="utf-8")
+    assert set(planned) <= {"evaluate", "baselines", "report"}
+    assert "evaluate" in planned
+
+
+def test_a_bad_choice_stops_everything_with_one_line(project: Path) -> None:
+    done = call(project, "dvc", "exp", "run", "--dry", check=False)
+    choices = project / "configs/config.yaml"
+    before = choices.read_text(encoding="utf-8")
+    choices.write_text(before.replace("classifier: tiny", "classifier: tyni"), encoding="utf-8")
+    done = call(project, "dvc", "repro", check=False)
+    choices.write_text(before, encoding="utf-8")
+    assert done.returncode != 0
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "tyni" in errors[0]
+    assert 'did you mean "tiny"' in errors[0]
+    assert "Traceback" not in done.stderr
+    assert stages_run(call(project, "dvc", "repro").stdout) == []
+
+
+def test_a_swapped_task_keeps_the_pretrained_model_and_comes_back_from_the_cache(project: Path) -> None:
+    task = "configs/config.yaml:task=embedded_task"
+    swapped = call(project, "dvc", "exp", "run", "--set-param", task)
+    ran = stages_run(swapped.stdout)
+    assert "prepare_task" in ran
+    assert "finetune_classifier@forward" in ran
+    assert "pretrain@forward" not in ran
+    back = call(project, "dvc", "exp", "run", "--set-param", task.replace("embedded_task", "example_tickets"))
+    assert stages_run(back.stdout) == [], "every stage came from the run-cache"
+
+
+def test_push_and_pull_bring_the_model_to_another_folder(project: Path, tmp_path: Path) -> None:
+    remote = tmp_path / "remote"
+    call(project, "dvc", "remote", "add", "--force", "--local", "--default", "store", str(remote))
+    call(project, "dvc", "push")
+    assert any(remote.rglob("*"))
+    call(project, "git", "add", "--all")
+    call(project, "git", "commit", "--quiet", "--allow-empty", "--message", "run")
+    other = tmp_path / "other"
+    call(tmp_path, "git", "clone", "--quiet", str(project), str(other))
+    call(other, "dvc", "remote", "add", "--local", "--default", "store", str(remote))
+    call(other, "dvc", "pull")
+    assert contents(other / "models") == contents(project / "models")
+    assert stages_run(call(other, "dvc", "repro").stdout) == []
+
+
+def test_the_same_bytes_in_another_folder(project: Path, tmp_path: Path) -> None:
+    other = clone(tmp_path / "elsewhere" / "another name")
+    call(other, "dvc", "repro", "finetune_classifier@forward")
+    for out in ("data/prepared", "data/tokens", "models/pretrained", "models/domain", "models/classifier"):
+        assert contents(other / out) == contents(project / out), f"{out} differs"
+
+
+@pytest.mark.parametrize("whom", ["dvc alone", "the stage alone", "the group"])
+def test_a_killed_repro_leaves_no_stage_behind_and_goes_on(project: Path, tmp_path: Path, whom: str) -> None:
+    folder = tmp_path / "clone"
+    call(tmp_path, "cp", "-r", str(project), str(folder))
+    config = folder / "configs/pretrain/tiny.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("seed: 1", "") + "seed: 77\n", encoding="utf-8")
+    running = subprocess.Popen(
+        ["dvc", "repro", "pretrain@forward"],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    stage = wait_for_state(folder, running)
+    if whom == "dvc alone":
+        running.kill()
+    elif whom == "the stage alone":
+        os.kill(stage, signal.SIGKILL)
+    else:
+        os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    ends = time.monotonic() + 20
+    while alive(stage) and time.monotonic() < ends:
+        time.sleep(0.1)
+    assert not alive(stage), "the stage outlived the dvc that started it"
+    again = call(folder, "dvc", "repro", "pretrain@forward")
+    assert "going on from step" in again.stdout
+    undisturbed = tmp_path / "undisturbed"
+    call(tmp_path, "cp", "-r", str(project), str(undisturbed))
+    (undisturbed / "configs/pretrain/tiny.yaml").write_bytes(config.read_bytes())
+    call(undisturbed, "dvc", "repro", "pretrain@forward")
+    assert contents(folder / "models/pretrained") == contents(undisturbed / "models/pretrained")
+
+
+def wait_for_state(folder: Path, running: subprocess.Popen[bytes]) -> int:
+    """Wait until the running stage has written a state; returns the stage's process number."""
+    while True:
+        assert running.poll() is None, "dvc ended before the stage was killed"
+        locks = [lock for lock in folder.glob(".resume/*/lock") if list(lock.parent.glob("state-*.pt"))]
+        if locks and (number := locks[0].read_text(encoding="utf-8").strip()):
+            return int(number)
+        time.sleep(0.005)
+
+
+def alive(process: int) -> bool:
+    """Whether a process is there and not a zombie."""
+    status = Path(f"/proc/{process}/stat")
+    return status.exists() and status.read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
