@@ -41,12 +41,12 @@ def save_language_model(folder: Path | str, model: Transformer, *, direction: st
 
 
 def load_language_model(folder: Path | str) -> LoadedModel:
-    """Read what `save_language_model` wrote, on the CPU in eval mode; a damaged or mixed-up folder is a `UserError`."""
+    """Read what `save_language_model` wrote, on the CPU; a damaged or mixed-up folder is a `UserError`."""
     folder = Path(folder)
     config = read_config(folder, LANGUAGE_MODEL)
     model = empty_network(folder, config)
     load_tensors(folder / MODEL, model)
-    return LoadedModel(model.eval(), model.settings, model.vocabulary, config["direction"], folder / TOKENIZER)
+    return LoadedModel(model, model.settings, model.vocabulary, config["direction"], folder / TOKENIZER)
 
 
 def network_config(kind: str, model: Transformer, *, direction: str, tokenizer: Path) -> dict[str, Any]:

@@ -29,8 +29,8 @@ class SeededDropout(nn.Module):
         rate = self.rate * self.factor
         if seeds_B is None or not self.training or rate == 0:
             return x
-        noise = random_bits(seeds_B, self.site, x.shape) >= round(rate * 2**32) - 2**31
-        return x * noise.to(x.dtype).mul_(1 / (1 - rate))
+        kept = random_bits(seeds_B, self.site, x.shape) >= round(rate * 2**32) - 2**31
+        return x * kept.to(x.dtype) * (1 / (1 - rate))  # in this order: 1 / (1 - rate) is not rounded to bf16
 
 
 def set_drop_mult(model: nn.Module, factor: float) -> None:

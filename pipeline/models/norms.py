@@ -33,7 +33,7 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise `x` (..., width)."""
-        return F.rms_norm(x, self.weight.shape, self.weight, EPSILON)
+        return F.rms_norm(x, self.weight.shape, self.weight.to(x.dtype), EPSILON)  # one dtype: torch's fused kernel
 
 
 NORMS: dict[str, Callable[[int, bool], nn.Module]] = {"layernorm": LayerNorm, "rmsnorm": RMSNorm}

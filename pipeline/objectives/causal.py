@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-PAD = 0  # what pads rows on the right (pipeline/text/tokenizer.py)
-IGNORED = -1  # a target that does not count
+from pipeline.objectives.cross_entropy import IGNORED
+from pipeline.text.specials import PAD
 
 
 def windows_to_inputs_and_targets(window_BT1: Tensor) -> tuple[Tensor, Tensor]:
