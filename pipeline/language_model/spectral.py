@@ -1,0 +1,201 @@
+"""Embeddings from the co-occurrence counts of a corpus: what a language model learns first, in seconds and without it.
+
+The factorisation of a positive PMI matrix (Levy & Goldberg 2014, "Neural Word Embedding as Implicit Matrix
+Factorization"; context smoothing: Levy, Goldberg & Dagan 2015, section 3.1) gives tokens that stand in like company
+like vectors. A small network that starts there rather than from noise saves most of its first steps.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from math import lcm
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from pipeline.shards.read import TokenCorpus
+from pipeline.text.specials import BOS
+
+CHUNK_TOKENS = 1_000_000
+OVERSAMPLING = 32  # directions carried along beyond those asked for
+POWER_ITERATIONS = 3
+NOISE = 0.1  # RMS of what the corpus says nothing about
+MAP_WORTH = 100  # occurrences in the generic corpus that weigh as much as a mapped vector, at most
+RIDGE = 0.01
+UNRELATED = 0.02  # share of variance; of an untrained network, less than nothing is explained on held-out tokens
+
+
+def spectral_embeddings(
+    corpus: TokenCorpus,
+    dimensions: int,
+    *,
+    window: int = 4,
+    smoothing: float = 0.75,
+    max_tokens: int = 20_000_000,
+    seed: int,
+) -> np.ndarray:
+    """Factorise the corpus's co-occurrences into token vectors: float32 (V, dimensions).
+
+    Pairs within `window` tokens count 1/distance on either side and never across documents; the matrix is positive
+    PMI, its contexts smoothed by the exponent; the vectors are U sqrt(S) of its truncated SVD, each column's sign such
+    that its largest entry is positive, scaled as a whole to unit RMS over the tokens seen. Tokens never seen, and
+    dimensions beyond the rank of the matrix, get noise of RMS 0.1 from `seed`.
+
+    Of a longer corpus `max_tokens` are counted, in chunks spread evenly. Memory follows the number of distinct pairs
+    (about 1 GB at V = 8,192). Equal bytes for equal content and threads; other numbers of threads differ in rounding.
+    """
+    counts = cooccurrences(corpus, window, max_tokens)
+    left, strengths = truncated_svd(positive_pmi(counts, smoothing), dimensions, seed)
+    vectors = left * np.sqrt(strengths)
+    seen = np.flatnonzero(counts.sum(axis=1))
+    random = np.random.Generator(np.random.PCG64(seed))
+    out = random.normal(0.0, NOISE, (corpus.vocabulary, dimensions)).astype(np.float32)
+    if len(strengths):
+        rms = np.sqrt(np.sum(vectors[seen] ** 2) / (len(seen) * dimensions))
+        out[seen, : len(strengths)] = vectors[seen] / rms
+    return out
+
+
+def cooccurrences(corpus: TokenCorpus, window: int, max_tokens: int) -> sparse.csr_array:
+    """Symmetric counts of token pairs, weighted 1/distance: (V, V) float64, in units that make them whole numbers.
+
+    Whole numbers add up exactly, so the result does not depend on how the corpus is cut.
+    """
+    unit, shape = lcm(*range(1, window + 1)), (corpus.vocabulary, corpus.vocabulary)
+    total = sparse.csr_array(shape, dtype=np.float64)
+    for start, stop in _chunks(corpus.tokens, max_tokens):
+        tokens = corpus.read(start, min(stop + window, corpus.tokens)).astype(np.int32)
+        document = np.cumsum(tokens == BOS)
+        left, right, weight = [], [], []
+        for distance in range(1, window + 1):
+            pairs = min(stop - start, len(tokens) - distance)
+            together = document[:pairs] == document[distance : distance + pairs]
+            left.append(tokens[:pairs][together])
+            right.append(tokens[distance : distance + pairs][together])
+            weight.append(np.full(len(left[-1]), unit // distance, dtype=np.float64))
+        places = (np.concatenate(left), np.concatenate(right))
+        total = total + sparse.coo_array((np.concatenate(weight), places), shape=shape).tocsr()
+    return (total + total.T).tocsr()
+
+
+def positive_pmi(counts: sparse.csr_array, smoothing: float) -> sparse.csr_array:
+    """max(0, log P(token, context) / (P(token) P'(context))), P' ~ count^smoothing: (V, V) float32."""
+    pairs = counts.tocoo()
+    frequency = np.asarray(counts.sum(axis=1), dtype=np.float64)
+    context = frequency**smoothing
+    # P(t, c) / (P(t) P'(c)) = count(t, c) / count(t) / P'(c); the grand total falls out.
+    log_ratio = np.log(pairs.data * context.sum() / (frequency[pairs.row] * context[pairs.col]))
+    keep = log_ratio > 0
+    places = (pairs.row[keep], pairs.col[keep])
+    return sparse.csr_array((log_ratio[keep].astype(np.float32), places), shape=counts.shape)
+
+
+def truncated_svd(matrix: sparse.csr_array, rank: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The largest singular values (R,), R <= rank, and their left singular vectors (V, R), both float64.
+
+    Randomised subspace iteration (Halko, Martinsson & Tropp 2011, algorithm 4.4). The products with the matrix are
+    summed row by row, which no number of threads changes, and the rest is float64, so that the directions of nearly
+    equal strength do not turn from machine to machine.
+    """
+    width = min(rank + OVERSAMPLING, *matrix.shape)
+    random = np.random.Generator(np.random.PCG64(seed))
+    start = random.standard_normal((matrix.shape[1], width), dtype=np.float32)
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        times, times_transposed = _product(matrix, threads), _product(matrix.T.tocsr(), threads)
+        basis = _orthonormal(times(start))
+        for _ in range(POWER_ITERATIONS):
+            basis = _orthonormal(times(times_transposed(basis.numpy())))
+        small = torch.from_numpy(times_transposed(basis.numpy())).double()  # (V, width): basis.T @ matrix, transposed
+    squares, turns = torch.linalg.eigh(small.T @ small)
+    strengths = squares.flip(0)[:rank].clamp(min=0).sqrt()
+    strengths = strengths[strengths > 1e-4 * strengths[:1]]
+    left = basis @ turns.flip(1)[:, : len(strengths)]
+    largest = left.gather(0, left.abs().argmax(0, keepdim=True))
+    return (left * largest.sign()).numpy(), strengths.numpy()
+
+
+def align_embeddings(
+    pretrained_VD: np.ndarray, spectral_VD: np.ndarray, generic: TokenCorpus, domain: TokenCorpus
+) -> np.ndarray:
+    """Move pretrained embeddings towards the domain, where it knows more of a token: float32 (V, D).
+
+    spectral_VD: `spectral_embeddings` of the domain. A linear map takes that space to the pretrained one, by ridge
+    regression over the tokens of both corpora, token v with the weight min(n_v, m_v, 100) for n_v occurrences in the
+    generic corpus and m_v in the domain. The mapped vector then counts as min(m_v, 100) occurrences:
+
+        new_v = (n_v pretrained_v + min(m_v, 100) mapped_v) / (n_v + min(m_v, 100))
+
+    so that a token frequent in the generic corpus keeps its vector, one that only the domain knows takes the mapped
+    one, and one that the domain lacks is untouched.
+
+    Where the generic corpus is empty, n_v is unknown: embeddings that the spectrum does not explain at all, those of
+    an untrained network, give way to it, and any others stay as they are.
+    """
+    known, met = token_counts(generic), token_counts(domain)
+    worth = np.minimum(met, MAP_WORTH)
+    if not known.any():
+        untrained = _explained(spectral_VD, pretrained_VD, worth) < UNRELATED
+        return spectral_VD.copy() if untrained else pretrained_VD.copy()
+    mapped_VD = _ridge(spectral_VD, pretrained_VD, np.minimum(known, worth))(spectral_VD)
+    new_VD = pretrained_VD.copy()
+    seen = met > 0
+    share = (worth / np.maximum(1, known + worth))[seen, None]
+    new_VD[seen] = ((1 - share) * pretrained_VD[seen] + share * mapped_VD[seen]).astype(np.float32)
+    return new_VD
+
+
+def token_counts(corpus: TokenCorpus) -> np.ndarray:
+    """Occurrences of each token: int64 (V,)."""
+    counts = np.zeros(corpus.vocabulary, dtype=np.int64)
+    for start, stop in _chunks(corpus.tokens, corpus.tokens):
+        counts += np.bincount(corpus.read(start, stop), minlength=corpus.vocabulary)
+    return counts
+
+
+def _chunks(tokens: int, max_tokens: int) -> Iterator[tuple[int, int]]:
+    """Ends of the chunks to count: all of the corpus, or `max_tokens` of it spread evenly."""
+    have, take = -(-tokens // CHUNK_TOKENS), -(-min(tokens, max_tokens) // CHUNK_TOKENS)
+    for number in range(take):
+        start = number * have // take * CHUNK_TOKENS
+        yield start, min(start + CHUNK_TOKENS, tokens)
+
+
+def _product(matrix: sparse.csr_array, threads: ThreadPoolExecutor) -> Callable[[np.ndarray], np.ndarray]:
+    """`matrix @ x` by several threads, each on rows of its own, in float32."""
+    edges = np.searchsorted(matrix.indptr, np.linspace(0, matrix.nnz, 33))
+    edges[0], edges[-1] = 0, matrix.shape[0]
+    rows = [matrix[start:stop] for start, stop in pairwise(edges) if stop > start]
+
+    def product(x: np.ndarray) -> np.ndarray:
+        single = x.astype(np.float32)
+        return np.concatenate(list(threads.map(lambda part: part @ single, rows)))
+
+    return product
+
+
+def _orthonormal(columns: np.ndarray) -> Tensor:
+    """An orthonormal basis of the columns' space: float64, the same shape."""
+    return torch.linalg.qr(torch.from_numpy(columns).double())[0]
+
+
+def _ridge(x_VD: np.ndarray, y_VD: np.ndarray, weight_V: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The affine map from x to y that is best over the weighted rows, as a function."""
+    x, y, weight = (torch.from_numpy(np.asarray(each, dtype=np.float64)) for each in (x_VD, y_VD, weight_V))
+    weight = weight[:, None] / weight.sum()
+    x_mean, y_mean = (weight * x).sum(0), (weight * y).sum(0)
+    gram = (x - x_mean).T @ (weight * (x - x_mean))
+    penalty = RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
+    matrix = torch.linalg.solve(gram + penalty, (x - x_mean).T @ (weight * (y - y_mean)))
+    return lambda rows: ((torch.from_numpy(rows).double() - x_mean) @ matrix + y_mean).numpy()
+
+
+def _explained(x_VD: np.ndarray, y_VD: np.ndarray, weight_V: np.ndarray) -> float:
+    """Share of the variance of y that the map from x explains on every fifth row, which it was not fitted on."""
+    held_out = np.arange(len(weight_V)) % 5 == 0
+    mapped = _ridge(x_VD, y_VD, np.where(held_out, 0, weight_V))(x_VD)
+    weight = np.where(held_out, weight_V, 0)[:, None]
+    mean = (weight * y_VD).sum(0) / max(1, weight.sum())
+    spread = (weight * (y_VD - mean) ** 2).sum()
+    return float(1 - (weight * (y_VD - mapped) ** 2).sum() / spread) if spread else 0.0
