@@ -78,7 +78,7 @@ def load_classifier(folder: Path | str) -> LoadedClassifier:
     features, rates = len(head["pooling"]) * backbone.settings.width, (0.0, 0.0)
     network = ClassifierNetwork(
         backbone,
-        Head(features, len(config["labels"]), width=head["head_width"], dropout=rates, seed=0),
+        Head(features, len(config["labels"]), width=head["head_width"], dropout=rates),
         Reading(reading["chunk_tokens"], reading["overlap"], reading["max_tokens"], causal=reading["causal"]),
         tuple(head["pooling"]),
     )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.models.dropout import SeededDropout
+from pipeline.models.weights import Linear
 
 # Their noise differs from that of the backbone, whose dropouts count from 0.
 HIDDEN_SITE, OUTPUT_SITE = -2, -1
@@ -19,25 +20,21 @@ class Head(nn.Module):
     make a document's scores depend on its neighbours, on the micro batch and on the number of processes. The input
     arrives normalised (`pooling.join`), so the first block needs none.
 
-    The last layer starts at zero: before the first step every class is equally likely.
+    The weights are not set until `initialise` has drawn them or a file has filled them. The last layer starts at zero:
+    before the first step every class is equally likely.
     """
 
-    def __init__(self, features: int, classes: int, *, width: int, dropout: Sequence[float], seed: int) -> None:
+    def __init__(self, features: int, classes: int, *, width: int, dropout: Sequence[float]) -> None:
         """`width` 0 leaves the first block out; `dropout` has one rate for each linear layer."""
         super().__init__()
-        self.hidden: nn.Linear | None = None
+        self.hidden: Linear | None = None
         if width:
             self.hidden_dropout = SeededDropout(dropout[0], HIDDEN_SITE)
-            self.hidden = nn.Linear(features, width)
-            self.norm = nn.LayerNorm(width)
             # He et al. 2015: keeps the scale of what passes through a ReLU.
-            generator = torch.Generator().manual_seed(seed)
-            nn.init.normal_(self.hidden.weight, std=math.sqrt(2 / features), generator=generator)
-            nn.init.zeros_(self.hidden.bias)
+            self.hidden = Linear(features, width, bias=True, std=math.sqrt(2 / features))
+            self.norm = nn.LayerNorm(width)
         self.dropout = SeededDropout(dropout[-1], OUTPUT_SITE)
-        self.output = nn.Linear(width or features, classes)
-        nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
+        self.output = Linear(width or features, classes, bias=True, std=0.0)
 
     def forward(self, pooled_BP: Tensor, seeds_B: Tensor | None = None) -> Tensor:
         """Scores `logits_BC`; `seeds_B` (int64) gives each document's dropout noise, None none."""

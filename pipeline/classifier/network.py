@@ -11,6 +11,7 @@ from pipeline.classifier.pooling import ABSENT, join, summarise
 from pipeline.classifier.reading import Chunks, Reading
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.models.transformer import Transformer
+from pipeline.models.weights import initialise
 
 # A chunk's noise is that of its document's seed plus its number times this: the golden ratio in 64 bits, as int64.
 CHUNK_SEED = 0x9E3779B97F4A7C15 - 2**64
@@ -115,7 +116,8 @@ def classifier_network(backbone: Transformer, config: ClassifierConfig, classes:
         )
     reading = Reading(config.chunk_tokens, config.overlap, config.max_tokens, config.gradient_chunks, config.causal)
     features = len(config.pooling) * backbone.settings.width
-    head = Head(features, classes, width=config.head_width, dropout=config.head_dropout, seed=config.seed)
+    head = Head(features, classes, width=config.head_width, dropout=config.head_dropout)
+    initialise(head, config.seed)
     return ClassifierNetwork(backbone, head, reading, config.pooling)
 
 

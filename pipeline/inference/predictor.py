@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -67,6 +67,11 @@ class Predictor:
             if (member.labels, member.multilabel) != (members[0].labels, members[0].multilabel):
                 raise UserError(f"{one}: its labels differ from those of {folders[0]}; train both on one task")
         return cls(members, device=device, precision=precision, batch_tokens=batch_tokens)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for _, tokenizer in self.members:
+            tokenizer.encode_special_tokens = True  # a copy made by pickle forgets it
 
     @property
     def directions(self) -> list[str]:
