@@ -45,7 +45,7 @@ bench: $(INSTALLED) ## run every benchmark (long; each is also a command of its 
 
 clean: ## delete caches of the tools (never data, models, results or the environment)
 	rm -rf .pytest_cache .mypy_cache .ruff_cache
-	find pipeline stages tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Made once, and again when the pinned versions or the package's metadata change.
 $(INSTALLED): requirements.lock pyproject.toml
