@@ -1,10 +1,12 @@
 """What holds for the repository as a whole: its rooms, its size, and every config that it ships."""
 
 import ast
+import doctest
 import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +141,12 @@ def test_no_file_names_a_place_on_somebodys_machine() -> None:
 @pytest.mark.parametrize("path", CODE, ids=str)
 def test_every_file_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(tree(path)) or not tree(path).body
+
+
+@pytest.mark.parametrize("path", [path for path in CODE if ">>>" in (ROOT / path).read_text(encoding="utf-8")], ids=str)
+def test_examples_in_docstrings_are_true(path: Path) -> None:
+    module = import_module(".".join(path.with_suffix("").parts))
+    assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
 
 
 # The configs.
