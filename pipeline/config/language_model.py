@@ -36,7 +36,7 @@ class PretrainConfig(LanguageModelConfig):
     """First stage: a language model on the generic corpus."""
 
     # scratch: train here; folder: take the model and tokenizer in data/pretrained/NAME (`pretrained: NAME`).
-    start: Literal["scratch", "folder"] = "scratch"
+    start: Literal["scratch", "folder"]
     # First embeddings: noise, or the spectral factorisation of the corpus's co-occurrence counts.
     embeddings: Literal["noise", "spectral"] = "noise"
 

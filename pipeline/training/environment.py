@@ -28,7 +28,9 @@ GPU_PEAKS = (
 
 
 def usable_processors() -> int:
-    """Processors that this process may use: its affinity, cut by a cgroup quota (containers)."""
+    """Processors that this process may use: OMP_NUM_THREADS, or its affinity cut by a cgroup quota (containers)."""
+    if (wanted := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
+        return max(1, int(wanted))
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = Path("/sys/fs/cgroup/cpu.max")
     if quota.exists():
