@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.evaluation.decisions import decided
+from pipeline.evaluation.verdict import NAMES
 from pipeline.report.collect import TestPart
 
 SHOWN = 20
-CHARACTERS = 400  # of a document
+CHARACTERS = 300  # of a document
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ def confident_mistakes(test: TestPart, names: Sequence[str], multilabel: bool) -
 def disagreements(test: TestPart, multilabel: bool) -> list[Disagreement]:
     """The pipeline against each other system, document by document."""
     right = {
-        name: (decided(one_NC, multilabel) == test.carried_NC).all(axis=1) for name, one_NC in test.systems.items()
+        name: (decided(test.systems[name], multilabel) == test.carried_NC).all(axis=1)
+        for name in NAMES
+        if name in test.systems
     }
     ours = right["pipeline"]
     return [

@@ -1,6 +1,6 @@
 """The report as one HTML page that needs nothing else: figures and styles are inside it, and there are no scripts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,10 @@ DESCRIPTIONS = {
     "nb_svm": "words, punctuation and pairs scaled by naive Bayes log-count ratios (Wang & Manning 2012)",
     "majority": "reads nothing and always answers with the most frequent class",
 }
-# Lines of a stage's card: key of metrics.json, its name, how it is written.
+# What is said of a stage: key of metrics.json or run.json, its name, how it is written.
 FACTS = (
     ("parameters", "parameters", "quantity"),
     ("documents", "documents", "whole"),
-    ("steps", "steps", "whole"),
     ("tokens", "tokens read", "quantity"),
     ("corpus_tokens", "tokens in the corpus", "quantity"),
     ("loss", "validation loss", "decimal"),
@@ -41,11 +40,13 @@ FACTS = (
     ("tokens_left_out", "tokens left out", "whole"),
 )
 SPEED = (
-    ("seconds", "time", "duration"),
-    ("tokens_per_second", "tokens/s", "quantity"),
-    ("mfu", "share of peak FLOP/s (MFU)", "share"),
-    ("peak_memory_mb", "peak memory", "megabytes"),
+    ("seconds", "Time", "duration"),
+    ("tokens_per_second", "Tokens/s", "quantity"),
+    ("mfu", "MFU", "share"),
+    ("peak_memory_mb", "Peak memory", "megabytes"),
 )
+VARYING = ("load_at_end", "micro_batch")  # of the hardware: differ from stage to stage on one machine
+PARTS = ("train", "validation", "test")
 PAIRS = 12  # most frequent confusions that are listed
 FORMATS = {
     "quantity": quantity,
@@ -79,6 +80,8 @@ def render(report: Report) -> str:
         labels_used=next(
             (one.metrics["labels_used"] for one in report.trainings if "labels_used" in one.metrics), None
         ),
+        parts=PARTS,
+        speed=[name for _, name, _ in SPEED],
         stages=[_stage(one) for one in report.trainings],
         machines=_machines(report.trainings),
         **(_measured(report) if report.evaluation["systems"] else {"measured": False}),
@@ -118,20 +121,21 @@ def _pairs(counts_CC: np.ndarray, names: Sequence[str]) -> list[tuple[str, str, 
 
 def _stage(training: Training) -> dict[str, Any]:
     """A stage's card: its facts, and its figures where it took a step."""
-    lines = [
-        (name, FORMATS[form](source[key]))
-        for facts, source in ((FACTS, training.metrics), (SPEED, training.run))
-        for key, name, form in facts
-        if source.get(key) is not None
-    ]
     ran = "train_loss" in training.curve
     return {
         "title": training.title,
         "note": training.metrics.get("note"),
-        "facts": lines if ran else [],
+        "steps": training.metrics["steps"],
+        "facts": [(name, value) for name, value in _lines(FACTS, training.metrics) if value] if ran else [],
+        "speed": [value for _, value in _lines(SPEED, training.run)],
         "loss": Markup(plots.loss(training)) if ran else None,
         "rate": Markup(plots.learning_rate(training)) if ran else None,
     }
+
+
+def _lines(facts: Sequence[tuple[str, str, str]], values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and written value of each fact; empty where it was not measured."""
+    return [(name, FORMATS[form](values[key]) if values.get(key) is not None else "") for key, name, form in facts]
 
 
 def _machines(trainings: Sequence[Training]) -> list[dict[str, Any]]:
@@ -150,6 +154,3 @@ def _machines(trainings: Sequence[Training]) -> list[dict[str, Any]]:
             machines.append(same := {"facts": facts, "stages": []})
         same["stages"].append(training.title)
     return machines
-
-
-VARYING = ("load_at_end", "micro_batch")  # differ from stage to stage on one machine

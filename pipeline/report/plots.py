@@ -20,13 +20,13 @@ from pipeline.report.collect import Training
 # Drawn in these, and handed to the page as variables of its style sheet: light, dark and paper each have their own.
 INK, SOFT, GRID, MAIN, SECOND, GROUND = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
 VARIABLES = {INK: "ink", SOFT: "soft", GRID: "grid", MAIN: "main", SECOND: "second", GROUND: "ground"}
-WIDTH = 5.0  # inches; a figure is scaled to its column
+WIDTH = 4.4  # inches; a figure is scaled to its column
 MAX_CELLS = 14  # classes whose confusion is drawn with numbers
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "figure",
     "svg.fonttype": "none",
     "text.parse_math": False,
-    "font.size": 9,
+    "font.size": 9.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": SOFT,
@@ -43,14 +43,14 @@ STYLE: dict[Any, Any] = {
     "axes.facecolor": "none",
     "figure.facecolor": "none",
     "legend.frameon": False,
-    "legend.fontsize": 9,
+    "legend.fontsize": 9.5,
 }
 
 
 def scores(metrics: Mapping[str, Any]) -> str:
     """A dot and a 95 % interval for each system: accuracy filled, macro-F1 hollow."""
     systems = {name: metrics["systems"][name] for name in NAMES if name in metrics["systems"]}
-    with _figure(0.75 + 0.42 * len(systems)) as (figure, axes):
+    with _figure(0.75 + 0.4 * len(systems)) as (figure, axes):
         for score, label, shift, face in (
             ("accuracy", "accuracy", -0.13, None),
             ("macro_f1", "macro-F1", 0.13, GROUND),
@@ -73,7 +73,7 @@ def scores(metrics: Mapping[str, Any]) -> str:
 def loss(training: Training) -> str:
     """Training and validation loss by step."""
     steps = training.curve["step"]
-    with _figure(2.6) as (figure, axes):
+    with _figure(2.4) as (figure, axes):
         _line(axes, steps, training.curve["train_loss"], SOFT, "training", linewidth=1.0)
         _line(
             axes, steps, training.curve["validation_loss"], MAIN, "validation", linewidth=1.6, marker="o", markersize=3
@@ -86,7 +86,7 @@ def loss(training: Training) -> str:
 
 def learning_rate(training: Training) -> str:
     """Learning rate of the top layer group by step."""
-    with _figure(2.6) as (figure, axes):
+    with _figure(2.4) as (figure, axes):
         _line(axes, training.curve["step"], training.curve["learning_rate"], MAIN, "", linewidth=1.4)
         axes.set_xlabel("step")
         axes.set_ylabel("learning rate")
@@ -114,7 +114,7 @@ def confusion(counts_CC: np.ndarray, names: Sequence[str]) -> str:
         axes.set_ylim(classes - 0.5, -0.5)
         axes.set_xticks(range(classes), [_short(name) for name in names], rotation=40, ha="right")
         axes.set_yticks(range(classes), [_short(name) for name in names])
-        axes.tick_params(length=0, labelsize=9 if classes <= MAX_CELLS else 6)
+        axes.tick_params(length=0, labelsize=9.5 if classes <= MAX_CELLS else 6)
         axes.set_xlabel("decided")
         axes.set_ylabel("true")
         for spine in axes.spines.values():

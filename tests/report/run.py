@@ -79,7 +79,10 @@ def _predictions(
         odds_NC = np.exp(scores_NC - (1.6 if multilabel else 0))
         probabilities_NC = odds_NC / (1 + odds_NC) if multilabel else odds_NC / odds_NC.sum(axis=1, keepdims=True)
         systems[name] = probabilities_NC.astype(np.float32)
-    parts = {direction: np.roll(systems["pipeline"], place, axis=0) for place, direction in enumerate(directions)}
+    parts = {direction: np.roll(0.2 * systems["pipeline"], place, axis=0) for place, direction in enumerate(directions)}
+    parts = {
+        direction: (part_NC + 0.8 * systems["pipeline"]).astype(np.float32) for direction, part_NC in parts.items()
+    }
     truth = [np.flatnonzero(row).tolist() for row in carried_NC] if multilabel else carried_NC.argmax(axis=1).tolist()
     return truth, systems, parts if len(directions) > 1 else {}
 

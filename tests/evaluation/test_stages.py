@@ -1,0 +1,92 @@
+"""The stages baselines and evaluate, on a small task with real networks."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.base.files import read_json, sha256, write_json, write_text
+from pipeline.evaluation.predictions import read_predictions
+from pipeline.inference.predictor import Predictor
+from pipeline.text.prepared import PreparedWriter, task_schema
+from stages import baselines, evaluate
+from tests.classifier.small import TEXTS, saved
+
+NAMES = ["a", "b", "c"]  # of tests.classifier.small
+OUTS = ("metrics.json", "predictions.parquet", "confusion.csv", "calibration.csv")
+
+
+def task(root: Path, *, multilabel: bool = False, test_documents: int = 24) -> None:
+    """A prepared task of words that tell their class, and the classifiers of both directions."""
+    sizes = {"train": 18, "validation": 0, "test": test_documents}
+    for part, size in sizes.items():
+        path = root / f"data/prepared/task/{part}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with PreparedWriter(path, task_schema(multilabel)) as file:
+            for number in range(size):
+                label = number % 3
+                file.write(f"{['sea', 'city', 'bread'][label]} {TEXTS[number % 4]}", [label] if multilabel else label)
+    values = {"labels": NAMES, "multilabel": multilabel, "spaced": True, "transductive": False}
+    write_json(root / "data/prepared/task/labels.json", values)
+    write_text(root / "configs/config.yaml", "directions: [forward, backward]\nhardware: one\n")
+    write_text(root / "configs/hardware/one.yaml", "accelerator: cpu\nthreads: 1\n")
+    saved(root / "models/classifier/forward", multilabel=multilabel)
+    saved(root / "models/classifier/backward", seed=5, direction="backward", multilabel=multilabel)
+    saved(root / "models/scratch", seed=9, multilabel=multilabel)
+
+
+def run(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(root)
+    baselines.main()
+    evaluate.main()
+    return root / "results/evaluate"
+
+
+def test_every_system_is_measured_and_directions_are_averaged(tmp_path, monkeypatch) -> None:
+    task(tmp_path)
+    out = run(tmp_path, monkeypatch)
+    found = read_predictions(out / "predictions.parquet")
+    assert list(found.systems) == ["pipeline", "scratch", "majority", "tfidf_lr", "nb_svm"]
+    metrics = read_json(out / "metrics.json")
+    assert set(metrics["systems"]) == set(found.systems)
+    assert set(metrics["directions"]) == {"forward", "backward"}
+    assert metrics["test"] == {"classes": 3, "documents": 24, "multilabel": False, "transductive": False}
+    assert metrics["systems"]["nb_svm"]["accuracy"] == 1
+    assert metrics["systems"]["majority"]["accuracy"] == pytest.approx(1 / 3)
+    texts = [f"{['sea', 'city', 'bread'][n % 3]} {TEXTS[n % 4]}" for n in range(24)]
+    together = Predictor.load("models/classifier", device="cpu").predict_proba(texts)
+    np.testing.assert_allclose(found.systems["pipeline"], together, atol=1e-6)
+    with (out / "confusion.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["actual"] for row in rows] == [NAMES[label] for label in found.labels]
+    assert [row["predicted"] for row in rows] == [NAMES[label] for label in together.argmax(axis=1)]
+
+
+def test_a_second_run_writes_equal_bytes(tmp_path, monkeypatch) -> None:
+    task(tmp_path)
+    out = run(tmp_path, monkeypatch)
+    first = {name: sha256(out / name) for name in OUTS}
+    assert {name: sha256(run(tmp_path, monkeypatch) / name) for name in OUTS} == first
+
+
+def test_several_labels_a_document(tmp_path, monkeypatch) -> None:
+    task(tmp_path, multilabel=True)
+    out = run(tmp_path, monkeypatch)
+    metrics = read_json(out / "metrics.json")["systems"]
+    assert metrics["tfidf_lr"]["label_ranking_average_precision"] == 1
+    assert (out / "confusion.csv").read_text(encoding="utf-8") == "actual,predicted\n"
+
+
+def test_without_a_test_part_every_file_is_there_and_empty(tmp_path, monkeypatch, capsys) -> None:
+    task(tmp_path, test_documents=0)
+    out = run(tmp_path, monkeypatch)
+    assert read_json(out / "metrics.json") == {
+        "test": {"classes": 3, "documents": 0, "multilabel": False, "transductive": False},
+        "systems": {},
+        "directions": {},
+        "lead": {},
+    }
+    assert read_predictions(out / "predictions.parquet").systems == {}
+    assert (out / "calibration.csv").read_text(encoding="utf-8") == "confidence,accuracy,count\n"
+    assert "no test part" in capsys.readouterr().out

@@ -1,0 +1,50 @@
+"""`ulmfit results`: the numbers, where they lie, and no flattery."""
+
+import pytest
+
+from pipeline.cli.main import main
+from tests.report.run import SKILL, write_run
+
+
+def printed(folder, monkeypatch, capsys, **run: object) -> str:
+    write_run(folder, **run)
+    monkeypatch.chdir(folder)
+    main(["results"])
+    return capsys.readouterr().out
+
+
+def test_the_table_fits_a_terminal_and_marks_the_best(tmp_path, monkeypatch, capsys) -> None:
+    text = printed(tmp_path, monkeypatch, capsys, directions=("forward", "backward"))
+    table = text.split("\n\n")[0].splitlines()
+    assert max(map(len, table)) <= 80
+    assert [line[:28].strip() for line in table[1:]] == [
+        "pipeline",
+        "backward alone",
+        "forward alone",
+        "same network, not pretrained",
+        "TF-IDF + logistic regression",
+        "NB-SVM",
+        "majority class",
+    ]
+    assert [line for line in table if "*" in line] == [table[1]]
+    assert "80 labelled documents, 400 test documents" in text
+    assert "report: not drawn yet" in text
+
+
+def test_a_lost_comparison_is_said_and_the_winners_named(tmp_path, monkeypatch, capsys) -> None:
+    text = printed(tmp_path, monkeypatch, capsys, skill={**SKILL, "pipeline": 1.0})
+    assert "The pipeline loses to NB-SVM by 0." in text
+    assert "It also loses to TF-IDF + logistic regression." in text
+
+
+def test_without_a_test_part_the_table_says_so(tmp_path, monkeypatch, capsys) -> None:
+    text = printed(tmp_path, monkeypatch, capsys, documents=0)
+    assert "no test documents" in text
+    assert "There is no test part" in text
+
+
+def test_before_any_run_it_says_what_to_do(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["results"])
+    assert "dvc repro" in capsys.readouterr().err
