@@ -70,7 +70,7 @@ def cooccurrences(corpus: TokenCorpus, window: int, max_tokens: int) -> sparse.c
         document = np.cumsum(tokens == BOS)
         left, right, weight = [], [], []
         for distance in range(1, window + 1):
-            pairs = min(stop - start, len(tokens) - distance)
+            pairs = max(0, min(stop - start, len(tokens) - distance))
             together = document[:pairs] == document[distance : distance + pairs]
             left.append(tokens[:pairs][together])
             right.append(tokens[distance : distance + pairs][together])

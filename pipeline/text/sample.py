@@ -10,7 +10,7 @@ from pipeline.text.tokenizer import blocks
 
 
 def sample_blocks(paths: Sequence[Path], size: int, seed: int) -> Iterator[str]:
-    """A random sample of the files' text: `size` bytes of UTF-8 and less than one block more, or all there is.
+    """A random sample of the files' text: `size` bytes of UTF-8 give or take one block, or all there is.
 
     The unit is a document, or a block of a long one. The files have equal parts in it, so that a small domain is not
     drowned by a large corpus; what one has too little of, the others fill up. They are read twice, one after the other.
