@@ -1,6 +1,7 @@
 """The process of a stage: settings that must stand before it starts, errors in one line, an end with its parent."""
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -58,8 +59,8 @@ def _announce() -> None:
     if name is None:
         return
     # The stages in the order of dvc.yaml; a foreach stage counts once.
-    lines = Path("dvc.yaml").read_text(encoding="utf-8").split("\nstages:\n", 1)[-1].splitlines()
-    stages = [line.strip(" :") for line in lines if line[:2] == "  " and line[2:3].isalpha() and line.endswith(":")]
+    section = re.search(r"^stages:\n((?:[ #].*\n|\n)*)", Path("dvc.yaml").read_text(encoding="utf-8"), re.MULTILINE)
+    stages = re.findall(r"^  (\w+):$", section[1], re.MULTILINE) if section else []
     base = name.rsplit(":", 1)[-1].split("@")[0]
     if base in stages:
         print(f"[stage {stages.index(base) + 1} of {len(stages)}] {name}", file=sys.stderr, flush=True)

@@ -71,7 +71,7 @@ def test_the_words_of_the_command_reach_the_stage(tmp_path: Path) -> None:
 def test_under_dvc_a_stage_says_which_of_how_many_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     stages = "stages:\n  check:\n    cmd: a\n\n  train:\n    foreach: [x]\n    do:\n      cmd: b\n"
-    Path("dvc.yaml").write_text(f"vars:\n  - x.yaml\n\n{stages}\nplots:\n  - loss:\n", encoding="utf-8")
+    Path("dvc.yaml").write_text(f"vars:\n  - x.yaml\n\n{stages}\nartifacts:\n  model:\n    path: b\n", encoding="utf-8")
     result = run(stage(tmp_path, "pass"), DVC_STAGE="train@forward")
     assert result.stderr == "[stage 2 of 2] train@forward\n"
     assert run(stage(tmp_path, "pass")).stderr == ""
