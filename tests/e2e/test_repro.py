@@ -4,54 +4,22 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.workspace import REPOSITORY, contents
+from tests.e2e.clones import call, clone, environment
+from tests.workspace import contents
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-BIN = Path(sys.executable).parent
 TINY_STAGES = 15
-
-
-def environment() -> dict[str, str]:
-    """What `make` gives to DVC: the environment's own Python first on the path."""
-    return {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
-
-
-def call(folder: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run a command in the clone."""
-    done = subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
-    if check and done.returncode:
-        raise AssertionError(f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
-    return done
-
-
-def ulmfit(folder: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """`ulmfit` from the clone's own source."""
-    return call(folder, sys.executable, "-m", "pipeline.cli.main", *words, check=check)
 
 
 def stages_run(output: str) -> list[str]:
     """Names of the stages that a `dvc repro` ran, in order."""
     return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")]
-
-
-def clone(folder: Path) -> Path:
-    """What a user gets: the tracked files, with the changes at hand, as a fresh repository."""
-    call(REPOSITORY, "git", "clone", "--quiet", "--no-hardlinks", str(REPOSITORY), str(folder))
-    tracked = call(REPOSITORY, "git", "diff", "--binary", "HEAD").stdout
-    if tracked.strip():
-        subprocess.run(["git", "apply"], cwd=folder, input=tracked, text=True, check=True)
-    call(folder, "git", "config", "user.name", "test")
-    call(folder, "git", "config", "user.email", "test@example.org")
-    ulmfit(folder, "use", "tiny")
-    call(folder, "git", "commit", "--quiet", "--all", "--message", "tiny")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +36,7 @@ def test_the_second_repro_runs_nothing(project: Path) -> None:
 
 
 def test_the_results_table_names_every_system_and_the_report(project: Path) -> None:
-    printed = ulmfit(project, "results").stdout
+    printed = call(project, "ulmfit", "results").stdout
     for system in ("pipeline", "without pretraining", "TF-IDF", "NB-SVM", "majority"):
         assert system in printed
     assert "results/report/index.html" in printed
@@ -167,7 +135,7 @@ def test_a_killed_repro_leaves_no_stage_behind_and_goes_on(project: Path, tmp_pa
     running = subprocess.Popen(
         ["dvc", "repro", "pretrain@forward"],
         cwd=folder,
-        env=environment(),
+        env=environment(folder),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
