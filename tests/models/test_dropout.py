@@ -138,3 +138,9 @@ def test_the_noise_is_the_same_wherever_integers_are() -> None:
     for b, seed in enumerate(seeds_B.tolist()):
         for t in range(5):
             assert bits[b, t].tolist() == [by_the_formula(seed, 4, t, d) for d in range(7)]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_makes_the_same_noise_as_a_cpu() -> None:
+    assert torch.equal(random_bits(seeds(8).cuda(), 5, SHAPE).cpu(), random_bits(seeds(8), 5, SHAPE))

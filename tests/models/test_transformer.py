@@ -121,3 +121,12 @@ def test_drop_mult_scales_every_rate(tiny) -> None:
     assert torch.equal(model(tokens_BT, seeds_B=seeds_B), half(tokens_BT, seeds_B=seeds_B))
     with pytest.raises(ValueError, match="not below 1"):
         model.set_drop_mult(2.5)
+
+
+@pytest.mark.slow
+def test_the_network_compiles_as_one_graph(tiny) -> None:
+    """No graph break, with dropout and a padding mask; the code generator itself would need a C++ compiler."""
+    model = build(tiny(dropout=0.1, norm="rmsnorm", activation="squared_relu"), VOCABULARY, seed=1).train()
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    given = {"lengths_B": torch.tensor([3, 9]), "causal": False, "seeds_B": torch.arange(2)}
+    torch.testing.assert_close(compiled(tokens(2, 9), **given), model(tokens(2, 9), **given))
