@@ -40,8 +40,11 @@ def fit(
     vocabulary, counts_NV = learn(token_ngrams(spaced), texts, classes)
 
     def fit_each(features_NV: csr_matrix, labels: np.ndarray, settings: Sequence[Setting]) -> Iterator[LinearModel]:
-        carried_NC = labels if labels.ndim == 2 else np.eye(classes, dtype=bool)[labels]
-        return fit_settings(features_NV, carried_NC, settings)
+        if labels.ndim == 2:
+            return fit_settings(features_NV, labels, settings)
+        if classes == 2:
+            return map(_both_sides, fit_settings(features_NV, labels[:, None] == 1, settings))
+        return fit_settings(features_NV, np.eye(classes, dtype=bool)[labels], settings)
 
     model, setting = fit_selected(fit_each, SETTINGS, binarised(counts_NV), labels, seed)
     return NgramClassifier(vocabulary, None, model, multilabel=labels.ndim == 2, settings=setting._asdict())
@@ -61,6 +64,11 @@ def fit_settings(features_NV: csr_matrix, carried_NC: np.ndarray, settings: Sequ
         for setting in group:
             interpolated_VC = (1 - setting.trust) * mean_C + setting.trust * weights_VC
             yield LinearModel(ratios_VC * interpolated_VC, bias_C)
+
+
+def _both_sides(model: LinearModel) -> LinearModel:
+    """Two classes from a model of the second: against the rest, the first is its mirror image."""
+    return LinearModel(np.hstack([-model.weights_VC, model.weights_VC]), np.hstack([-model.bias_C, model.bias_C]))
 
 
 def log_count_ratio(features_NV: csr_matrix, positive_N: np.ndarray, smoothing: float) -> np.ndarray:

@@ -17,6 +17,7 @@ Candidate = TypeVar("Candidate")
 Fit = Callable[[csr_matrix, np.ndarray, Sequence[Candidate]], Iterable[LinearModel]]
 
 FOLDS = 5
+FOLDS_OF_MANY, MANY = 3, 1000  # with so many documents three folds choose as surely
 MAX_DOCUMENTS = 10_000  # documents that the choice looks at; beyond, the best setting hardly moves and time does
 LOG_TEMPERATURES = (-4.0, 6.0)
 
@@ -38,6 +39,7 @@ def fit_selected(
         return model, candidates[0]
     sample_N = _sample(len(labels), seed)
     sampled_NV, sampled = features_NV[sample_N], labels[sample_N]
+    sampled_NV = sampled_NV[:, np.unique(sampled_NV.indices)]
     scores: list[list[np.ndarray]] = [[] for _ in candidates]
     held_out = []
     for train_N, test_N in _folds(sampled, seed):
@@ -89,9 +91,10 @@ def _sample(documents: int, seed: int) -> np.ndarray:
 
 
 def _folds(labels: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    number = FOLDS if len(labels) <= MANY else FOLDS_OF_MANY
     if labels.ndim == 2:
-        return KFold(FOLDS, shuffle=True, random_state=seed).split(labels)
-    folds = StratifiedKFold(min(FOLDS, int(np.bincount(labels).max())), shuffle=True, random_state=seed)
+        return KFold(number, shuffle=True, random_state=seed).split(labels)
+    folds = StratifiedKFold(min(number, int(np.bincount(labels).max())), shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class with fewer documents than folds is in some of them
         return iter(list(folds.split(labels, labels)))

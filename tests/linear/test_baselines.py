@@ -100,6 +100,33 @@ def test_nb_svm_without_trust_in_its_weights_orders_documents_as_naive_bayes_doe
     assert np.corrcoef(scores, bayes[:, 1] - bayes[:, 0])[0, 1] > 0.9
 
 
+def test_two_classes_are_mirror_images_so_that_one_regression_does(monkeypatch) -> None:
+    texts, labels = planted(30, 4, classes=2)
+    features_NV = binarised(learn(token_ngrams(spaced=True), texts, classes=2)[1])
+    setting = Setting(1.0, 1.0, 0.5)
+    (both,) = fit_settings(features_NV, np.eye(2, dtype=bool)[labels], [setting])
+    (one,) = fit_settings(features_NV, labels[:, None] == 1, [setting])
+    scores_NC = both.scores(features_NV)
+    np.testing.assert_allclose(scores_NC[:, 0], -scores_NC[:, 1], atol=1e-3)
+    np.testing.assert_allclose(scores_NC[:, 1], one.scores(features_NV)[:, 0], atol=1e-12)
+    monkeypatch.setattr("pipeline.linear.nb_svm.SETTINGS", (setting,))
+    fitted = nb_svm.fit(texts, labels, classes=2)
+    np.testing.assert_allclose(fitted.model.scores(features_NV), scores_NC, atol=1e-3)
+
+
+def test_the_choice_among_many_documents_looks_at_a_sample_of_them(monkeypatch) -> None:
+    monkeypatch.setattr("pipeline.linear.selection.MAX_DOCUMENTS", 40)
+    monkeypatch.setattr("pipeline.linear.selection.MANY", 30)
+    texts, labels = planted(120, 1)
+    seen = []
+    fit_linear = tfidf_lr.fit_linear
+    monkeypatch.setattr(tfidf_lr, "fit_linear", lambda *args: seen.append(args[0].shape[0]) or fit_linear(*args))
+    fitted = tfidf_lr.fit(texts, labels, classes=3)
+    assert seen[-1] == 120
+    assert set(seen[:-1]) <= {26, 27}
+    assert (fitted.predict_proba(texts).argmax(axis=1) == labels).mean() > 0.9
+
+
 def test_a_class_absent_from_training_is_improbable_and_does_not_stop_the_fit() -> None:
     texts, labels = planted(20, 1, classes=2)
     features_NV = binarised(learn(token_ngrams(spaced=True), texts, classes=3)[1])
