@@ -98,6 +98,22 @@ def _check_pretrained(choices: Choices, configs: Mapping[str, Any]) -> None:
     for name in MODEL_FILES if wanted else ():
         if not (folder / name).is_file():
             raise UserError(f"{folder}: {name} is missing; a language model is {', '.join(MODEL_FILES)}")
+    if wanted:
+        _, direction = _finished_model(folder / "config.json")
+        if choices.directions != (direction,):
+            raise UserError(
+                f"{CHOICES}: `directions: [{', '.join(choices.directions)}]`, but the model in {folder} reads "
+                f"{direction}; write `directions: [{direction}]`"
+            )
+
+
+def _finished_model(config: Path) -> tuple[int, str]:
+    """Positions and direction of the language model that a config.json describes."""
+    content = read_json(config)
+    try:
+        return int(content["model"]["max_positions"]), str(content["direction"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{config}: is not the config of a language model; copy its folder whole") from error
 
 
 def _check_something_to_read(configs: Mapping[str, Any]) -> None:
@@ -115,10 +131,8 @@ def _check_lengths(choices: Choices, configs: Mapping[str, Any]) -> None:
     start = shape
     if configs["pretrain"].start == "folder":
         file = PRETRAINED / choices.pretrained / "config.json"
-        try:
-            start = (int(read_json(file)["model"]["max_positions"]), str(file))
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{file}: is not the config of a language model; copy its folder whole") from error
+        positions, _ = _finished_model(file)
+        start = (positions, str(file))
     # The comparison without pretraining always has the shape of configs/model/.
     for key, name, (positions, where) in (
         ("pretrain", "length", start),

@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -38,13 +37,15 @@ def test_the_overview_names_every_command_and_the_order_of_work(words: tuple[str
     assert steps == sorted(steps)
 
 
-def test_the_overview_comes_within_a_third_of_a_second() -> None:
+def test_the_overview_takes_less_than_a_third_of_a_second() -> None:
     def once() -> float:
-        started = time.monotonic()
+        before = os.times()
         ulmfit("--help")
-        return time.monotonic() - started
+        after = os.times()
+        # Time on a processor: other work on the machine does not count.
+        return after.children_user + after.children_system - before.children_user - before.children_system
 
-    assert min(once() for _ in range(5)) < 0.3
+    assert min(once() for _ in range(3)) < 0.3
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)

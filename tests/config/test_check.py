@@ -144,6 +144,13 @@ WRONG = [
         both(FROM_FOLDER, edit("data/pretrained/colleague/config.json", "max_positions", "positions")),
         "data/pretrained/colleague/config.json: is not the config of a language model; copy its folder whole",
     ),
+    (
+        both(FROM_FOLDER, choose(directions="[forward, backward]")),
+        (
+            "configs/config.yaml: `directions: [forward, backward]`, but the model in data/pretrained/colleague reads "
+            "forward; write `directions: [forward]`"
+        ),
+    ),
     # Lengths: in tokens, against the positions of the network that will read them.
     (
         edit("configs/pretrain/short.yaml", "length: 64", "length: 256"),

@@ -10,7 +10,7 @@ from pipeline.config.read import load, parse, read_yaml
 
 TASK = "path: csv\ndata_files: {train: a.csv}\nlabel: x\n"
 MODEL = "layers: 2\nwidth: 32\nheads: 4\nfeedforward: 64\nmax_positions: 64\n"
-TRAINING = "tokens: 1000\nlearning_rate: 0.001\n"
+TRAINING = "start: scratch\ntokens: 1000\nlearning_rate: 0.001\n"
 CLASSIFIER = "epochs: 1\nlearning_rate: 0.001\n"
 
 WRONG = [
@@ -54,8 +54,16 @@ WRONG = [
         '`data_files: ["a.csv"]` is not allowed; it should be a mapping such as {a: b}',
     ),
     ("model", MODEL + "dropout: true\n", "`dropout: true` is not allowed; it should be a number"),
-    ("pretrain", "tokens: 1e6\nlearning_rate: 1\n", "`tokens: 1000000.0` is not allowed; it should be a whole number"),
-    ("pretrain", "tokens: 1\nlearning_rate: fast\n", "`learning_rate: fast` is not allowed; it should be a number"),
+    (
+        "pretrain",
+        "start: scratch\ntokens: 1e6\nlearning_rate: 1\n",
+        "`tokens: 1000000.0` is not allowed; it should be a whole number",
+    ),
+    (
+        "pretrain",
+        "start: scratch\ntokens: 1\nlearning_rate: fast\n",
+        "`learning_rate: fast` is not allowed; it should be a number",
+    ),
     (
         "pretrain",
         "tokens: 1\nlearning_rate: .inf\n",
@@ -79,7 +87,7 @@ WRONG = [
     ("pretrain", TRAINING + "discriminative: 0.5\n", "`discriminative: 0.5` is not allowed; it should be at least 1"),
     (
         "finetune_lm",
-        TRAINING + "schedule: triangle\n",
+        TRAINING.removeprefix("start: scratch\n") + "schedule: triangle\n",
         (
             "`schedule: triangle` is not allowed; it should be 'slanted_triangular', 'linear', 'cosine', 'one_cycle', "
             "'constant' or 'wsd'"
