@@ -25,7 +25,7 @@ class TransformerSettings:
     attention: Literal["softmax"] = "softmax"
     # Between the two matrices of the feed-forward layers; swiglu has three (Shazeer 2020).
     activation: Literal["relu", "gelu", "squared_relu", "swiglu"] = "gelu"
-    # Normalise queries and keys per head before their product (Henry et al. 2020).
+    # Put a norm on the queries and keys of each head (Henry et al. 2020).
     qk_norm: bool = False
     # Additive biases in the linear layers and LayerNorms.
     bias: bool = True
