@@ -13,6 +13,7 @@ from pipeline.config.dataset import DatasetConfig
 from pipeline.text.corpus import Task, prepare_corpus
 from pipeline.text.overlap import HeldOut, ngrams
 from pipeline.text.prepared import read_texts
+from pipeline.text.sources.read import Source
 from pipeline.text.task import prepare_task
 
 RAW = Path("data/raw")
@@ -25,12 +26,12 @@ def main(role: str) -> None:
     if role not in ROLES:
         raise UserError(f'"{role}" is no role; {suggest(role, ROLES)}')
     config = chosen(role, DatasetConfig)
-    folder, where = RAW / choice(role), str(path_of(role))
+    source, where = Source(config, RAW / choice(role)), str(path_of(role))
     with whole_folder(PREPARED / role) as out:
         if role == "task":
-            prepare_task(config, folder, out, where)
+            prepare_task(config, source, out, where)
         else:
-            prepare_corpus(config, folder, out, task(), where)
+            prepare_corpus(config, source, out, task(), where)
 
 
 def task() -> Task:

@@ -78,6 +78,10 @@ class DatasetConfig:
             raise ValueError(f"`path: {self.path}` is neither a hub id (owner/name) nor one of {allowed}")
         if self.data_files and self.path not in LOCAL_FORMATS:
             raise ValueError(f"`data_files` names files; `path:` must then be one of {', '.join(LOCAL_FORMATS)}")
+        for names in (self.data_files or {}).values():
+            for name in (names,) if isinstance(names, str) else names:
+                if name.startswith("/") or ".." in name.split("/"):
+                    raise ValueError(f"`data_files: {name}` must lie in data/raw/NAME/, or begin with `$DATASETS_DIR/`")
         if self.split and not self.is_hub:
             raise ValueError("`split` names splits of a hub set; name files in `data_files`")
         if self.path == "embedded" and self.name not in EMBEDDED_PARTS:

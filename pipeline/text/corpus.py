@@ -27,7 +27,7 @@ from pipeline.text.sources.read import Source
 from pipeline.text.splits import key, size_of
 
 Keys = NDArray[np.uint64]
-PARTS: tuple[Part, ...] = ("train", "validation")  # a test part stays closed
+PARTS: tuple[Part, ...] = ("train", "validation")
 
 
 @dataclass(frozen=True)
@@ -38,25 +38,25 @@ class Task:
     spaced: bool
 
 
-def prepare_corpus(config: DatasetConfig, source: Path, out: Path, task: Task, where: str) -> None:
+def prepare_corpus(config: DatasetConfig, source: Source, out: Path, task: Task, where: str) -> None:
     """Write {train,validation}.parquet and audit.json into the folder `out`.
 
-    `source`: the data set's folder in data/raw; `where`: its config file, for messages. `path: none` makes empty
-    parts.
+    `where`: the config file, for messages. `path: none` makes empty parts. A test part stays closed, and so does
+    the validation part of a labelled set, which is the task's: validation is then cut from train.
     """
+    given = [part for part in source.parts if part == "train" or (part == "validation" and config.label is None)]
     rows, removed = {}, {}
-    given = Source(config, source)
     spool = out / "spool.parquet"
     with ExitStack() as stack:
         written = {part: stack.enter_context(_Written(out / f"{part}.parquet")) for part in PARTS}
-        for part in (part for part in PARTS if part in given.parts):
+        for part in given:
             tally, repeats = Tally(), Counter(dict.fromkeys(task.held_out, 0))
-            documents = read_documents(given.rows(part), config, tally, labelled=False)
+            documents = read_documents(source.rows(part), config, tally, labelled=False)
             keys = _spool(_apart(documents, task, repeats), spool, config.seed)
             rows[part], removed[part] = tally.audit(), dict(repeats)
             if not len(keys):
                 raise UserError(f"{where}: {part} keeps none of its {tally.read} rows; {_reasons(tally, repeats)}")
-            cut = part == "train" and "validation" not in given.parts
+            cut = part == "train" and "validation" not in given
             for text, number, home in zip(read_texts(spool), keys, _homes(keys, part, cut, config), strict=True):
                 if home is not None:
                     written[home].add(text, number)

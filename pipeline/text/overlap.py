@@ -99,12 +99,36 @@ class HeldOut:
         found[self._matches(grams)[0]] = True
         return found
 
+    def repeated_in(self, grams: NGrams, corpus: Iterable[str], *, spaced: bool = True) -> NDArray[np.bool_]:
+        """True for each held-out document that a corpus repeats; `grams`: the n-grams this was made of.
+
+        A document counts where at least `SHARE` of its n-grams occur anywhere in the corpus, which is streamed.
+        """
+        seen = np.zeros(len(self.hashes), dtype=np.bool_)
+        found = np.zeros(len(grams.whole), dtype=np.bool_)
+        for batch in batches(corpus):
+            others = ngrams(batch, spaced=spaced)
+            seen[self._matches(others)[1]] = True
+            found |= np.isin(grams.whole, others.whole)
+        counts = np.bincount(grams.owners[seen[np.searchsorted(self.hashes, grams.hashes)]], minlength=len(found))
+        return (found & (grams.whole != 0)) | ((counts > 0) & (counts >= SHARE * grams.sizes()))
+
     def _matches(self, grams: NGrams) -> tuple[Indices, Indices]:
         """For each n-gram that is held out, its document and its place in `self.hashes`."""
         likely = np.flatnonzero(self.leading[grams.hashes >> self.shift])
         place = np.minimum(np.searchsorted(self.hashes, grams.hashes[likely]), len(self.hashes) - 1)
         hit = self.hashes[place] == grams.hashes[likely]
         return grams.owners[likely[hit]], place[hit]
+
+
+def near_repeats(grams: NGrams) -> NDArray[np.bool_]:
+    """True for each document at least `SHARE` of whose n-grams occur in earlier ones, or that has all their units."""
+    _, first, inverse = np.unique(grams.hashes, return_index=True, return_inverse=True)
+    earlier = grams.owners[first][inverse] < grams.owners
+    counts = np.bincount(grams.owners[earlier], minlength=len(grams.whole))
+    _, first, inverse = np.unique(grams.whole, return_index=True, return_inverse=True)
+    same = (first[inverse] < np.arange(len(inverse))) & (grams.whole != 0)
+    return same | ((counts > 0) & (counts >= SHARE * grams.sizes()))
 
 
 def batches(texts: Iterable[str]) -> Iterator[list[str]]:

@@ -10,18 +10,16 @@ from pipeline.config.dataset import DatasetConfig, Part
 from pipeline.text import splits
 from pipeline.text.audit import describe, overlap
 from pipeline.text.documents import Document, Tally, read_documents
-from pipeline.text.overlap import HeldOut, ngrams
 from pipeline.text.prepared import PreparedWriter, task_schema
 from pipeline.text.sources.read import Source
 
 Parts = dict[Part, list[Document]]
 
 
-def prepare_task(config: DatasetConfig, source: Path, out: Path, where: str) -> None:
+def prepare_task(config: DatasetConfig, source: Source, out: Path, where: str) -> None:
     """Write {train,validation,test}.parquet, labels.json and audit.json into the folder `out`.
 
-    `source`: the data set's folder in data/raw; `where`: its config file, for messages. What is written depends
-    on the rows and the config alone.
+    `where`: the config file, for messages. What is written depends on the rows and the config alone.
     """
     if config.path == "none" or config.label is None:
         raise UserError(f"{where}: the task needs labels; choose a data set with `label:` in configs/config.yaml")
@@ -36,9 +34,8 @@ def prepare_task(config: DatasetConfig, source: Path, out: Path, where: str) -> 
     write_json(out / "audit.json", {**audit, **_audit(config, parts, labels)})
 
 
-def _read(config: DatasetConfig, folder: Path, where: str) -> tuple[Parts, dict[str, Any]]:
+def _read(config: DatasetConfig, source: Source, where: str) -> tuple[Parts, dict[str, Any]]:
     """The documents of each part that the source gives."""
-    source = Source(config, folder)
     parts: Parts = {"train": [], "validation": [], "test": []}
     rows = {}
     for part in source.parts:
@@ -104,11 +101,10 @@ def _write(config: DatasetConfig, parts: Parts, labels: list[str], out: Path) ->
 
 def _audit(config: DatasetConfig, parts: Parts, labels: list[str]) -> dict[str, Any]:
     texts = {part: [document.text for document in documents] for part, documents in parts.items()}
-    train, known = HeldOut(ngrams(texts["train"], spaced=config.spaced)), set(texts["train"])
     return {
         "parts": {part: describe(documents, labels) for part, documents in parts.items()},
         "overlap_with_train": {
-            part: overlap(texts[part], train, known, spaced=config.spaced)
+            part: overlap(texts[part], texts["train"], spaced=config.spaced)
             for part in ("validation", "test")
             if texts[part]
         },

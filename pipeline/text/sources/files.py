@@ -2,7 +2,6 @@
 
 import bz2
 import codecs
-import glob
 import gzip
 import io
 import lzma
@@ -110,10 +109,9 @@ def _elsewhere(pattern: str, checksums: dict[str, str]) -> Path:
 def _inside(pattern: str, folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; put the data set's files there (or run `ulmfit new-task FILE`)")
-    if glob.has_magic(pattern):
-        paths = sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
-    else:
-        paths = [folder / pattern] if (folder / pattern).exists() else []
+    if (folder / pattern).exists():
+        return [folder / pattern]
+    paths = sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
     if not paths:
         known = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
         raise UserError(f"{folder / pattern}: no such file; {suggest(pattern, known)}")

@@ -18,10 +18,14 @@ from pipeline.text.sources.row import Row
 
 
 class Source:
-    """A data set's rows, part by part. `folder` is its place in data/raw."""
+    """A data set's rows, part by part.
 
-    def __init__(self, config: DatasetConfig, folder: Path) -> None:
-        self.config, self.folder = config, folder
+    `folder`: its place in data/raw; `elsewhere`: paths in place of the files that the config names, for a set that
+    is not there yet.
+    """
+
+    def __init__(self, config: DatasetConfig, folder: Path, elsewhere: dict[Part, Path] | None = None) -> None:
+        self.config, self.folder, self.elsewhere = config, folder, elsewhere
         self.hub = Hub(config) if config.is_hub else None
 
     @property
@@ -44,9 +48,13 @@ class Source:
             return self.hub.rows(part)
         if self.config.path == "embedded":
             return read_embedded(str(self.config.name))
+        return (row for path in self._files(part) for row in self._read(path))
+
+    def _files(self, part: Part) -> list[Path]:
+        if self.elsewhere is not None:
+            return [self.elsewhere[part]]
         assert self.config.data_files is not None  # the schema asks for them
-        files = resolve(self.config.data_files[part], self.folder, self.config.sha256)
-        return (row for path in files for row in self._read(path))
+        return resolve(self.config.data_files[part], self.folder, self.config.sha256)
 
     def _read(self, path: Path) -> Iterator[Row]:
         match self.config.path:

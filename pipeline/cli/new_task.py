@@ -1,0 +1,177 @@
+"""`ulmfit new-task`: look at a file of labelled texts, take it into data/raw/ under DVC, and choose it."""
+
+import argparse
+import io
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipeline.base.errors import UserError, suggest
+from pipeline.base.files import whole_folder, write_text
+from pipeline.cli.task_audit import audit, show
+from pipeline.cli.task_columns import propose_columns
+from pipeline.cli.use import rewrite
+from pipeline.config.chosen import CHOICES, CONFIGS
+from pipeline.config.dataset import DatasetConfig, Part
+from pipeline.config.read import parse
+
+RAW = Path("data/raw")
+DATASETS = CONFIGS / "dataset"
+FORMATS = {".csv": "csv", ".tsv": "tsv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+COMPRESSED = (".gz", ".xz", ".zst", ".bz2")
+VALIDATION_SHARE, TEST_SHARE = 0.1, 0.2  # cut off where no file is given
+DOMAIN_CHARACTERS = 100_000  # least training text that is worth adapting a language model to
+
+LEARN = "the language model learns from its training text too"
+TOO_LITTLE = "its text is too little to adapt a language model to; name a larger set of such text if you have one"
+NEXT = """
+data/raw/{name}/ holds the files (under DVC) and configs/dataset/{name}.yaml describes them.
+configs/config.yaml now says `task: {name}` and `domain: {domain}`: {why}.
+Next:
+  ulmfit check       validates all choices
+  dvc repro          trains and evaluates
+  ulmfit results     prints the results beside the baselines
+To keep this in git: git add data/raw/{name}.dvc data/raw/.gitignore configs"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `new-task` to the commands."""
+    parser = subparsers.add_parser(
+        "new-task",
+        help="take in a file of labelled texts as a task of your own",
+        description="Audit a file of labelled texts, copy it into data/raw/NAME/ under DVC, write "
+        "configs/dataset/NAME.yaml and choose it. Nothing is changed where the file is bad. Without --text and "
+        "--label the columns are shown and some proposed.",
+    )
+    formats = ", ".join(sorted({suffix[1:] for suffix in FORMATS}))
+    parser.add_argument(
+        "file", type=Path, help=f"{formats} (also .gz, .xz, .zst, .bz2), or a folder of files per class"
+    )
+    parser.add_argument("--text", nargs="+", metavar="COLUMN", help="column of the text; several are joined")
+    parser.add_argument(
+        "--label", nargs="+", metavar="COLUMN", help="column of the label, or several columns of 0 and 1"
+    )
+    parser.add_argument("--separator", help="separates several labels in the label column, for instance ';'")
+    parser.add_argument("--name", help="name of the task (the file's, unless given)")
+    parser.add_argument("--validation", type=Path, metavar="FILE", help="validation documents; else a tenth is cut off")
+    parser.add_argument("--test", type=Path, metavar="FILE", help="test documents; else a fifth is cut off")
+    parser.add_argument("--labels-per-class", type=int, metavar="N", help="train on N documents of each class only")
+    parser.add_argument("--seed", type=int, default=1, help="of the parts that are cut off (1)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Audit first; then copy, `dvc add`, write the config and choose it."""
+    given: dict[Part, Path | None] = {"train": args.file, "validation": args.validation, "test": args.test}
+    files = {part: path for part, path in given.items() if path is not None}
+    kind, suffix = _format(files)
+    name = args.name or re.sub(r"[^\w-]+", "_", args.file.name.removesuffix(suffix)).strip("_").lower()
+    _check_name(name)
+    if kind != "folder" and not (args.text and args.label):
+        propose_columns(args.file, kind)
+        return
+    values = _values(args, kind, {part: f"{part}{suffix}" for part in files})
+    numbers = audit(parse(DatasetConfig, values, str(args.file)), files)
+    if not numbers["spaced"]:
+        values["spaced"] = False
+    show(str(args.file), numbers)
+    enough = numbers["parts"]["train"]["characters"]["total"] >= DOMAIN_CHARACTERS
+    domain, why = (name, LEARN) if enough else ("none", TOO_LITTLE)
+    _take_in(name, files, values, {"task": name, "domain": domain})
+    print(NEXT.format(name=name, domain=domain, why=why))
+
+
+def _format(files: dict[Part, Path]) -> tuple[str, str]:
+    """What the files are, as `path:` says it, and the suffix that they share ("" for folders)."""
+    kinds = {}
+    for path in files.values():
+        if not path.exists():
+            known = (entry.name for entry in path.parent.glob("*") if not entry.name.startswith("."))
+            raise UserError(f"{path}: no such file; {suggest(path.name, known)}")
+        suffixes = [suffix.lower() for suffix in path.suffixes]
+        packed = suffixes.pop() if suffixes and suffixes[-1] in COMPRESSED else ""
+        plain = suffixes[-1] if suffixes else ""
+        if path.is_file() and plain not in FORMATS:
+            known_formats = ", ".join(sorted(FORMATS))
+            raise UserError(
+                f"{path}: cannot tell its format; rename it to end in one of {known_formats} (and .gz, ...)"
+            )
+        kinds[path] = ("folder", "") if path.is_dir() else (FORMATS[plain], plain + packed)
+    first, *others = kinds
+    for path in others:
+        if kinds[path][0] != kinds[first][0]:
+            raise UserError(f"{path}: is {kinds[path][0]} and {first} is {kinds[first][0]}; give files of one format")
+    return kinds[first]
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[a-zA-Z0-9]\w*(-\w+)*", name, flags=re.ASCII):
+        raise UserError(f'"{name}" cannot be a file name everywhere; give one of letters, digits and _ with `--name`')
+    for path in (DATASETS / f"{name}.yaml", RAW / name):
+        if path.exists():
+            raise UserError(f"{path}: is there already; choose another name with `--name`, or remove it first")
+    if not CHOICES.is_file():
+        raise UserError(f"{CHOICES}: no such file; run this in the root of the repository")
+
+
+def _values(args: argparse.Namespace, kind: str, names: dict[Part, str]) -> dict[str, Any]:
+    """The lines of the new config."""
+    values: dict[str, Any] = {"path": kind, "data_files": names}
+    values["text"] = _one_or_several(args.text or ["text"])
+    values["label"] = _one_or_several(args.label or ["label"])
+    if args.separator is not None:
+        values["label_separator"] = args.separator
+    if "validation" not in names:
+        values["validation"] = VALIDATION_SHARE
+    if "test" not in names:
+        values["test"] = TEST_SHARE
+    if args.labels_per_class is not None:
+        values["labels_per_class"] = args.labels_per_class
+    values["seed"] = args.seed
+    return values
+
+
+def _one_or_several(columns: list[str]) -> str | list[str]:
+    return columns[0] if len(columns) == 1 else columns
+
+
+def _take_in(name: str, files: dict[Part, Path], values: dict[str, Any], choices: dict[str, str]) -> None:
+    """Copy the files, put them under DVC, write the config, choose it; all or nothing."""
+    folder, config = RAW / name, DATASETS / f"{name}.yaml"
+    pointer = folder.with_name(f"{name}.dvc")
+    try:
+        with whole_folder(folder) as partial:
+            for part, path in files.items():
+                target = partial / values["data_files"][part]
+                if path.is_dir():
+                    shutil.copytree(path, target)
+                else:
+                    shutil.copyfile(path, target)
+        _dvc_add(folder)
+        write_text(config, _yaml(f"Made by `ulmfit new-task {files['train'].name}`.", values))
+        write_text(CHOICES, rewrite(CHOICES.read_text(encoding="utf-8"), choices))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        pointer.unlink(missing_ok=True)
+        config.unlink(missing_ok=True)
+        raise
+
+
+def _dvc_add(folder: Path) -> None:
+    command = [sys.executable, "-m", "dvc", "add", "--quiet", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or ["no message"])[0].removeprefix("ERROR: ")
+        raise UserError(f"`dvc add {folder}` failed: {why}; run this in the root of the repository, after `dvc init`")
+
+
+def _yaml(comment: str, values: dict[str, Any]) -> str:
+    text = io.StringIO()
+    yaml = YAML()
+    yaml.default_flow_style = None  # the innermost mappings and lists on one line
+    yaml.dump(values, text)
+    return f"# {comment}\n{text.getvalue()}"
