@@ -26,7 +26,7 @@ hardware: auto
     "configs/tokenizer/bpe.yaml": "vocabulary: 1000\n",
     "configs/model/small.yaml": "layers: 2\nwidth: 32\nheads: 2\nfeedforward: 64\nmax_positions: 128\n",
     "configs/model/large.yaml": "layers: 4\nwidth: 64\nheads: 2\nfeedforward: 128\nmax_positions: 256\n",
-    "configs/pretrain/short.yaml": "start: scratch\ntokens: 1000\nbatch_tokens: 256\nlength: 64\nlearning_rate: 0.001\n",
+    "configs/pretrain/short.yaml": "start: scratch\ntokens: 1000\nbatch_tokens: 256\nlength: 64\nlearning_rate: 1e-3\n",
     "configs/pretrain/from_folder.yaml": "start: folder\ntokens: 1\nlearning_rate: 0.001\n",
     "configs/finetune_lm/short.yaml": "tokens: 1000\nbatch_tokens: 256\nlength: 64\nlearning_rate: 0.001\n",
     "configs/classifier/quick.yaml": "epochs: 1\nlearning_rate: 0.001\nchunk_tokens: 64\n",
