@@ -10,6 +10,7 @@ from pipeline.interop.folders import load_language_model
 from pipeline.language_model.spectral import align_embeddings, spectral_embeddings
 from pipeline.language_model.train import Corpora, LanguageModelRun, embeddings_of, set_embeddings
 from pipeline.models.transformer import Transformer
+from pipeline.shards.read import TokenCorpus
 
 
 def main(direction: str) -> None:
@@ -25,7 +26,7 @@ def main(direction: str) -> None:
 
     def move_towards_domain(network: Transformer) -> None:
         print("  embeddings moved towards the domain's co-occurrence spectrum")
-        generic = Corpora.open(Path("data/tokens/generic")).train
+        generic = TokenCorpus(Path("data/tokens/generic/train"))
         spectral_VD = spectral_embeddings(corpora.train, network.settings.width, seed=config.seed)
         set_embeddings(network, align_embeddings(embeddings_of(network), spectral_VD, generic, corpora.train))
 
