@@ -76,3 +76,13 @@ def test_weights_scale_a_documents_loss_by_its_class(logits_BC: torch.Tensor) ->
         plain = sum_loss(logits_BC[row : row + 1], torch.tensor([label]))
         weighted = sum_loss(logits_BC[row : row + 1], torch.tensor([label]), weights=weights_C)
         torch.testing.assert_close(weighted, plain * weights_C[label])
+
+
+def test_weights_of_several_labels_go_to_the_documents_with_and_without(logits_BC: torch.Tensor) -> None:
+    wanted, weights_2C = targets(SEVERAL, 3, True), torch.tensor([[1.0, 2, 3], [10, 20, 30]])
+    expected = 0.0
+    for scores_C, wanted_C in zip(logits_BC.sigmoid(), wanted, strict=True):
+        for c in range(3):
+            chance = scores_C[c] if wanted_C[c] else 1 - scores_C[c]
+            expected -= weights_2C[int(wanted_C[c]), c] * chance.log() / 3
+    torch.testing.assert_close(sum_loss(logits_BC, wanted, weights=weights_2C), expected)
