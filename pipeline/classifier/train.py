@@ -62,7 +62,9 @@ class ClassifierTraining:
         """Train all phases; returns the module, whose network is the one given."""
         config, place = self.config, self.place
         made, batches = self.plan()
-        micro = place.micro_batch(self.network.backbone.settings, config.chunk_tokens, config.batch_documents)
+        # Activations are kept for the chunks with gradients.
+        kept = min(config.max_tokens, config.chunk_tokens * config.gradient_chunks)
+        micro = place.micro_batch(self.network.backbone.settings, kept, config.batch_documents)
         balanced = config.class_weights == "balanced"
         weights = balanced_weights(self.train.targets, self.network.classes) if balanced else None
         module = ClassifierModule(self.network, config, micro, self.title, self.validation, weights)
