@@ -10,6 +10,7 @@ from pipeline.base.files import write_json, write_text
 from pipeline.evaluation.decisions import carried
 from pipeline.evaluation.predictions import write_predictions
 from pipeline.evaluation.summary import summarise
+from pipeline.text.audit import lengths
 from pipeline.text.prepared import PreparedWriter, task_schema
 from pipeline.training.curve import write_curve
 from pipeline.training.results import CURVE
@@ -102,8 +103,7 @@ def _data(folder: Path, task: dict[str, Any], texts: Sequence[str], truth: Any, 
     with PreparedWriter(folder / "task/test.parquet", task_schema(task["multilabel"])) as file:
         for text, label in zip(texts, truth, strict=True):
             file.write(text, label)
-    lengths = {"total": 310_000, "p00": 40, "p05": 60, "p25": 120, "p50": 410, "p75": 900, "p95": 3_100, "p100": 21_000}
-    part = {"documents": len(texts), "characters": lengths, "exact_duplicates": 3}
+    part = {"documents": len(texts), "characters": lengths([len(text) for text in texts]), "exact_duplicates": 3}
     rows = {"rows_read": 9_120, "documents_kept": 9_000, "dropped": {"blank text": 120}, "cut_to_max_characters": 2}
     counts = dict.fromkeys(task["labels"], 10)
     audit = {
@@ -115,7 +115,7 @@ def _data(folder: Path, task: dict[str, Any], texts: Sequence[str], truth: Any, 
     removed = {"train": {"validation": 4, "test": 31}}
     corpus = {"rows": {"train": rows}, "held_out_removed": removed, "parts": {"train": part, "validation": part}}
     write_json(folder / "domain/audit.json", corpus)
-    nothing = {"documents": 0, "characters": {"total": 0}, "exact_duplicates": 0}
+    nothing = {"documents": 0, "characters": lengths([]), "exact_duplicates": 0}
     empty = {"rows": {}, "held_out_removed": {}, "parts": {"train": nothing, "validation": nothing}}
     write_json(folder / "generic/audit.json", corpus if generic else empty)
 
