@@ -20,7 +20,7 @@ from pipeline.base.files import write_json
 from pipeline.base.progress import track
 from pipeline.config.dataset import DatasetConfig, Part
 from pipeline.text.audit import lengths
-from pipeline.text.documents import Document, Tally, read_documents
+from pipeline.text.documents import Document, Tally, listed, read_documents
 from pipeline.text.overlap import HeldOut, batches, ngrams
 from pipeline.text.prepared import PreparedWriter, corpus_schema, read_texts
 from pipeline.text.sources.read import Source
@@ -55,7 +55,8 @@ def prepare_corpus(config: DatasetConfig, source: Source, out: Path, task: Task,
             keys = _spool(_apart(documents, task, repeats), spool, config.seed)
             rows[part], removed[part] = tally.audit(), dict(repeats)
             if not len(keys):
-                raise UserError(f"{where}: {part} keeps none of its {tally.read} rows; {_reasons(tally, repeats)}")
+                why = listed({**tally.dropped, "repeating held-out documents of the task": repeats.total()})
+                raise UserError(f"{where}: {part} keeps none of its {tally.read} rows ({why}); choose other text")
             cut = part == "train" and "validation" not in given
             for text, number, home in zip(read_texts(spool), keys, _homes(keys, part, cut, config), strict=True):
                 if home is not None:
@@ -126,9 +127,3 @@ def _homes(keys: Keys, part: Part, cut: bool, config: DatasetConfig) -> Iterator
     border = order[min(size_of(config.validation, len(order)) if cut else 0, len(order) - 1)]
     for number in keys:
         yield None if number > order[-1] else "validation" if number < border else part
-
-
-def _reasons(tally: Tally, repeats: Counter[str]) -> str:
-    reasons = {**tally.dropped, **{f"repeats a {part} document of the task": count for part, count in repeats.items()}}
-    listed = ", ".join(f"{reason}: {count}" for reason, count in reasons.items() if count)
-    return f"{listed or 'nothing was there'}; check `text`, or the held-out documents (`transductive: true` keeps them)"

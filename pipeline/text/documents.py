@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pipeline.base.errors import UserError, suggest
@@ -67,6 +67,15 @@ def read_documents(rows: Iterable[Row], config: DatasetConfig, tally: Tally, *, 
             text = text[: config.max_characters].rstrip()
         tally.characters.append(len(text))
         yield Document(text, found)
+
+
+def listed(reasons: Mapping[str, int]) -> str:
+    """Why documents were left out, for messages.
+
+    >>> listed({"blank text": 3, "no label": 0})
+    'blank text: 3'
+    """
+    return ", ".join(f"{reason}: {count}" for reason, count in reasons.items() if count)
 
 
 def clean(text: str) -> str:

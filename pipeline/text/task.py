@@ -9,7 +9,7 @@ from pipeline.base.files import write_json
 from pipeline.config.dataset import DatasetConfig, Part
 from pipeline.text import splits
 from pipeline.text.audit import describe, overlap
-from pipeline.text.documents import Document, Tally, read_documents
+from pipeline.text.documents import Document, Tally, listed, read_documents
 from pipeline.text.prepared import PreparedWriter, task_schema
 from pipeline.text.sources.read import Source
 
@@ -42,9 +42,8 @@ def _read(config: DatasetConfig, source: Source, where: str) -> tuple[Parts, dic
         tally = Tally()
         documents = list(read_documents(source.rows(part), config, tally, labelled=True))
         if not documents:
-            raise UserError(
-                f"{where}: {part} keeps none of its {tally.read} rows ({dict(tally.dropped)}); check `text` and `label`"
-            )
+            why = listed(tally.dropped)
+            raise UserError(f"{where}: {part} keeps none of its {tally.read} rows ({why}); check `text` and `label`")
         parts[part] = splits.sample(documents, config.max_documents or len(documents), config.seed)
         rows[part] = tally.audit()
     return parts, {"rows": rows}
