@@ -14,8 +14,8 @@ class TokenizerConfig:
     vocabulary: Annotated[int, Field(ge=362, le=1_000_000)] = 8192
     # A merge must occur this often in the sample.
     min_frequency: Annotated[int, Field(ge=1)] = 2
-    # Text the tokenizer is trained on, in megabytes of UTF-8, a random sample of the whole corpus. Training takes up to
-    # 30 MB of memory for each where words are spaced, 120 MB where they are not (Chinese, genomes).
+    # Text the tokenizer is trained on, in megabytes of UTF-8, a random sample of the whole corpus. Training takes
+    # about 5 MB of memory for each where words are spaced, up to 120 MB where they are not (Chinese, genomes).
     sample_megabytes: Annotated[float, Field(gt=0)] = 20
     # Let the domain's training text make up half of the sample; a change of domain then makes a new tokenizer and
     # language model.
