@@ -33,7 +33,10 @@ CONFIGS = {
         "layers": 2, "width": 32, "heads": 2, "feedforward": 64, "max_positions": 64, "norm": "rmsnorm",
         "dropout": 0.1, "embedding_dropout": 0.1,
     },
-    "pretrain": {"start": "scratch", "tokens": 6400, "batch_tokens": 256, "length": 32, "validate_every": 10, "checkpoint_every": 2},
+    "pretrain": {
+        "start": "scratch", "tokens": 6400, "batch_tokens": 256, "length": 32, "validate_every": 10,
+        "checkpoint_every": 2,
+    },
     "finetune_lm": {
         "tokens": 6400, "batch_tokens": 256, "length": 32, "discriminative": 2.6, "schedule": "slanted_triangular",
         "optimizer": "muon", "validate_every": 10, "checkpoint_every": 2,

@@ -31,7 +31,8 @@ def test_a_damaged_state_is_passed_over_for_the_one_before(tmp_path: Path) -> No
         newest = sorted(folder.path.glob("state-*.pt"))[-1]
         newest.write_bytes(newest.read_bytes()[:100])
         state = folder.load()
-        assert state is not None and state["step"] == 10
+        assert state is not None
+        assert state["step"] == 10
 
 
 def test_what_a_killed_write_left_behind_is_removed_and_not_read(tmp_path: Path) -> None:
@@ -52,17 +53,21 @@ def test_a_second_run_on_the_same_folder_is_refused_with_the_process_that_holds_
     hold = (
         "import sys\nfrom pathlib import Path\nfrom pipeline.training import resume\n"
         "resume.code_digest = lambda: 'same'\n"
-        "with resume.ResumeFolder('stage', ['a'], root=Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+        "with resume.ResumeFolder('stage', ['a'], root=Path(sys.argv[1])):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()\n"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", hold, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    assert holder.stdout is not None and holder.stdin is not None
+    assert holder.stdout is not None
+    assert holder.stdin is not None
     assert holder.stdout.readline() == "held\n"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.training.resume.code_digest", lambda: "same")
-        with pytest.raises(UserError, match=f"already running as process {holder.pid}"), ResumeFolder(
-            "stage", ["a"], root=tmp_path
+        with (
+            pytest.raises(UserError, match=f"already running as process {holder.pid}"),
+            ResumeFolder("stage", ["a"], root=tmp_path),
         ):
             pass
         holder.kill()

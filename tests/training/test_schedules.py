@@ -1,5 +1,6 @@
 """Promise: each schedule follows its published formula, and no step is trained at rate 0 by accident."""
 
+import itertools
 import math
 
 import pytest
@@ -42,7 +43,7 @@ def test_cosine_is_half_way_down_in_the_middle_of_its_fall() -> None:
 
 def test_linear_falls_evenly_after_the_warm_up() -> None:
     factors = [rate(config("linear", warmup=0.2), t, 100) for t in range(20, 100)]
-    falls = [a - b for a, b in zip(factors, factors[1:], strict=False)]
+    falls = [a - b for a, b in itertools.pairwise(factors)]
     assert max(falls) - min(falls) < 1e-12
 
 
