@@ -46,7 +46,7 @@ def fit(
             return map(_both_sides, fit_settings(features_NV, labels[:, None] == 1, settings))
         return fit_settings(features_NV, np.eye(classes, dtype=bool)[labels], settings)
 
-    model, setting = fit_selected(fit_each, SETTINGS, binarised(counts_NV), labels, seed)
+    model, setting = fit_selected(fit_each, SETTINGS, counts_NV, lambda _: binarised, labels, seed)
     return NgramClassifier(vocabulary, None, model, multilabel=labels.ndim == 2, settings=setting._asdict())
 
 

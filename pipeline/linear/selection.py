@@ -15,6 +15,8 @@ from pipeline.linear.model import LinearModel
 Candidate = TypeVar("Candidate")
 # Fits a model for each candidate, in their order: (features_NV, labels, candidates) -> models.
 Fit = Callable[[csr_matrix, np.ndarray, Sequence[Candidate]], Iterable[LinearModel]]
+# Learns from the training documents' counts how counts become features.
+Weighting = Callable[[csr_matrix], Callable[[csr_matrix], csr_matrix]]
 
 FOLDS = 5
 FOLDS_OF_MANY, MANY = 3, 1000  # with so many documents three folds choose as surely
@@ -23,7 +25,12 @@ LOG_TEMPERATURES = (-4.0, 6.0)
 
 
 def fit_selected(
-    fit: Fit[Candidate], candidates: Sequence[Candidate], features_NV: csr_matrix, labels: np.ndarray, seed: int
+    fit: Fit[Candidate],
+    candidates: Sequence[Candidate],
+    counts_NV: csr_matrix,
+    weighting: Weighting,
+    labels: np.ndarray,
+    seed: int,
 ) -> tuple[LinearModel, Candidate]:
     """Fit the candidate whose held-out predictions have the lowest log loss, with the temperature found there.
 
@@ -34,23 +41,38 @@ def fit_selected(
         labels: (N,) class indices, or (N, C) booleans where a document may carry several labels.
         seed: of the folds.
     """
+    features = weighting(counts_NV)
     if not _enough(labels):
-        (model,) = fit(features_NV, labels, candidates[:1])
+        (model,) = fit(features(counts_NV), labels, candidates[:1])
         return model, candidates[0]
     sample_N = _sample(len(labels), seed)
-    sampled_NV, sampled = features_NV[sample_N], labels[sample_N]
-    sampled_NV = sampled_NV[:, np.unique(sampled_NV.indices)]
-    scores: list[list[np.ndarray]] = [[] for _ in candidates]
-    held_out = []
-    for train_N, test_N in _folds(sampled, seed):
-        held_out.append(test_N)
-        for place, model in enumerate(fit(sampled_NV[train_N], sampled[train_N], candidates)):
-            scores[place].append(model.scores(sampled_NV[test_N]))
-    order_N = np.concatenate(held_out)
-    judged = [best_temperature(np.concatenate(one), sampled[order_N]) for one in scores]
+    held_out, scores = _held_out_scores(fit, candidates, counts_NV[sample_N], weighting, labels[sample_N], seed)
+    judged = [best_temperature(one_NC, labels[sample_N][held_out]) for one_NC in scores]
     best = min(range(len(candidates)), key=lambda place: judged[place][1])
-    (model,) = fit(features_NV, labels, candidates[best : best + 1])
+    (model,) = fit(features(counts_NV), labels, candidates[best : best + 1])
     return model.at(judged[best][0]), candidates[best]
+
+
+def _held_out_scores(
+    fit: Fit[Candidate],
+    candidates: Sequence[Candidate],
+    counts_NV: csr_matrix,
+    weighting: Weighting,
+    labels: np.ndarray,
+    seed: int,
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Each document's scores by models that have not seen it: the documents' order (N,), and (N, C) per candidate."""
+    order, scores = [], [[] for _ in candidates]  # type: tuple[list[np.ndarray], list[list[np.ndarray]]]
+    for train_N, test_N in _folds(labels, seed):
+        # A fold knows the n-grams of its own training documents only, as the final model knows none but its own: with
+        # the held-out documents' n-grams in the vocabulary, their features would shrink and mislead the temperature.
+        known_V = np.unique(counts_NV[train_N].indices)
+        train_counts, test_counts = counts_NV[train_N][:, known_V], counts_NV[test_N][:, known_V]
+        features = weighting(train_counts)
+        order.append(test_N)
+        for place, model in enumerate(fit(features(train_counts), labels[train_N], candidates)):
+            scores[place].append(model.scores(features(test_counts)))
+    return np.concatenate(order), [np.concatenate(one) for one in scores]
 
 
 def best_temperature(scores_NC: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

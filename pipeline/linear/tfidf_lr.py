@@ -1,6 +1,7 @@
 """TF-IDF of words and word pairs with logistic regression: the baseline that everybody knows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -25,13 +26,16 @@ def fit(
         seed: of the folds by which the regularisation is chosen.
     """
     vocabulary, counts_NV = learn(word_ngrams(spaced), texts, classes)
-    idf_V = inverse_document_frequency(counts_NV)
+
+    def weighting(training_NV: csr_matrix) -> Callable[[csr_matrix], csr_matrix]:
+        return partial(tf_idf, idf_V=inverse_document_frequency(training_NV))
 
     def fit_each(features_NV: csr_matrix, labels: np.ndarray, strengths: Sequence[float]) -> Iterator[LinearModel]:
         for strength in strengths:
             yield fit_linear(features_NV, labels, classes, strength)
 
-    model, strength = fit_selected(fit_each, STRENGTHS, tf_idf(counts_NV, idf_V), labels, seed)
+    model, strength = fit_selected(fit_each, STRENGTHS, counts_NV, weighting, labels, seed)
+    idf_V = inverse_document_frequency(counts_NV)
     return NgramClassifier(vocabulary, idf_V, model, multilabel=labels.ndim == 2, settings={"strength": strength})
 
 

@@ -81,6 +81,25 @@ def test_probabilities_are_calibrated_on_held_out_documents() -> None:
         assert learner.fit(texts, noisy, classes=2).predict_proba(test_texts).max(axis=1).mean() < 0.65
 
 
+@pytest.mark.parametrize("learner", LEARNERS, ids=lambda one: one.__name__)
+def test_unknown_words_in_new_documents_do_not_make_probabilities_overconfident(learner) -> None:
+    """Short texts full of words that occur nowhere else, as with few labels: confidence still means accuracy."""
+    generator = np.random.default_rng(1)
+
+    def texts(labels: np.ndarray) -> list[str]:
+        clue = np.where(generator.random(len(labels)) < 0.75, labels, 1 - labels)
+        rare = generator.integers(10**9, size=(len(labels), 12))
+        return [
+            f"{CLUES[True][one]} {' '.join(f'w{word}' for word in row)}" for one, row in zip(clue, rare, strict=True)
+        ]
+
+    labels, true = np.arange(80) % 2, np.arange(400) % 2
+    probabilities = learner.fit(texts(labels), labels, classes=2).predict_proba(texts(true))
+    accuracy = (probabilities.argmax(axis=1) == true).mean()
+    assert accuracy > 0.65
+    assert probabilities.max(axis=1).mean() == pytest.approx(accuracy, abs=0.1)
+
+
 def test_log_count_ratio_is_that_of_the_paper() -> None:
     features_NV = binarised(learn(token_ngrams(spaced=True), ["a b", "a", "c"], classes=2)[1])  # terms: a, a b, b, c
     p, q = np.array([3, 2, 2, 1]), np.array([1, 1, 1, 2])
