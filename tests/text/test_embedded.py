@@ -12,6 +12,7 @@ from pipeline.text.docstrings import clean
 from pipeline.text.embedded import PARTS, read_embedded
 from pipeline.text.libraries import ALIASES, DEVELOPMENT, MASK, NAMES, OTHERS, SAMPLE, SAMPLE_DOMAIN, TASK, mask
 from pipeline.text.lock import locked_versions, pinned
+from pipeline.text.overlap import HeldOut, ngrams
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 WORDS = ["matrix", "vector", "graph", "frame", "solve", "sparse", "index", "merge", "plot", "axis", "cache", "query"]
@@ -172,3 +173,15 @@ def test_docstrings_of_modules_classes_methods_and_guarded_functions_are_read_in
     path = tmp_path / "a.py"
     path.write_text(SOURCE)
     assert docstrings.docstrings(path) == ["Module.", "Class.", "Method.", "not \\d escaped", "Fall back."]
+
+
+def test_no_document_of_the_tasks_libraries_can_ask_the_generic_corpus_to_change(tree: Path) -> None:
+    generic = ngrams(text for text, _ in read(tree, "generic"))
+    for text, _ in read(tree, "domain"):
+        assert not HeldOut(ngrams([text])).near_duplicates(generic).any()
+
+
+def test_the_sample_parts_are_read_from_this_installation() -> None:
+    texts = [row.values["text"] for row in read_embedded("sample_domain", REPOSITORY / "requirements.lock")]
+    assert len(texts) > 300
+    assert len(set(texts)) == len(texts)
