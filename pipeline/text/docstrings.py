@@ -6,8 +6,9 @@ import multiprocessing
 import os
 import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from importlib.metadata import Distribution
 from pathlib import Path, PurePath
 
@@ -51,14 +52,19 @@ def clean(text: str) -> str:
     return "\n".join([lines[0].lstrip(), *(line[margin:] for line in lines[1:])]).strip() if lines else ""
 
 
-def read_all(files: list[Path]) -> list[list[str]]:
-    """`docstrings` of many files, by as many processes as there are cores; the order is that of `files`."""
+def read_all(files: list[Path], change: Callable[[str], str]) -> list[list[str]]:
+    """`docstrings` of many files, each changed by a function; by one process a core, in the order of `files`."""
+    read = partial(_read, change=change)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if len(files) < FEW_FILES or cores == 1:
-        return [docstrings(path) for path in files]
+        return list(map(read, files))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(cores, mp_context=context, initializer=_prepare_worker) as pool:
-        return list(pool.map(docstrings, files, chunksize=32))
+        return list(pool.map(read, files, chunksize=32))
+
+
+def _read(path: Path, change: Callable[[str], str]) -> list[str]:
+    return [change(text) for text in docstrings(path)]
 
 
 def _wanted(file: PurePath) -> bool:

@@ -59,11 +59,11 @@ def read_embedded(part: str, lock: Path = LOCK, search: list[str] | None = None)
 def library_texts(libraries: tuple[str, ...], lock: Path = LOCK, search: list[str] | None = None) -> Texts:
     """The docstrings of each library in source order, masked, each once in its library."""
     files = [source_files(found) for found in pinned(libraries, lock, search)]
-    read = iter(read_all([path for paths in files for path in paths]))
+    read = iter(read_all([path for paths in files for path in paths], mask))
     texts: Texts = {}
     for library, paths in zip(libraries, files, strict=True):
-        masked = (mask(text) for _ in paths for text in next(read))
-        texts[library] = list(dict.fromkeys(text for text in masked if len(text) >= CORPUS_CHARACTERS))
+        found = (text for _ in paths for text in next(read))
+        texts[library] = list(dict.fromkeys(text for text in found if len(text) >= CORPUS_CHARACTERS))
     return texts
 
 
