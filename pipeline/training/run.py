@@ -78,7 +78,7 @@ def run_phases(
 def _trainer(place: Place) -> pl.Trainer:
     _quiet()
     # Deterministic kernels write every element they make; filling fresh memory as well would cost 3 % of a step.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     several = place.processes > 1 or place.hardware.strategy == "ddp"
     return pl.Trainer(
         accelerator="gpu" if place.device == "cuda" else place.device,
