@@ -1,6 +1,7 @@
 """Prepared parts: parquet files of documents, written and read row group by row group."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,8 +33,12 @@ class PreparedWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._flush()
-        self.file.close()
+        if kind is None:
+            self._flush()
+            self.file.close()
+            return
+        with suppress(OSError, pyarrow.ArrowInvalid):  # a full disk, say: the first error tells
+            self.file.close()
 
     def write(self, text: str, label: int | list[int] | None = None) -> None:
         """Add a document; `label` as the schema says, absent in a corpus."""

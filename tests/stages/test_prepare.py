@@ -1,8 +1,10 @@
 """The stage `prepare`: each role is written whole, and the corpora hold none of the task's held-out documents."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 
 from pipeline.base.errors import UserError
@@ -77,6 +79,23 @@ def test_a_failure_leaves_what_was_prepared_before(house: Path) -> None:
         main("task")
     assert contents("task") == before
     assert [path.name for path in Path("data/prepared").iterdir()] == ["task"]
+
+
+def test_a_full_disk_is_one_line_and_leaves_what_was_prepared_before(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main("task")
+    main("generic")
+    before = contents("generic")
+
+    def write_table(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pyarrow.parquet.ParquetWriter, "write_table", write_table)
+    with pytest.raises(UserError, match=r"data/prepared/generic: the disk is full"):
+        main("generic")
+    assert contents("generic") == before
+    assert sorted(path.name for path in Path("data/prepared").iterdir()) == ["generic", "task"]
 
 
 def test_a_corpus_before_its_task_and_an_unknown_role_are_refused(house: Path) -> None:

@@ -213,3 +213,25 @@ def test_a_list_of_classes_becomes_their_names() -> None:
     hub = Hub.__new__(Hub)
     hub.config, hub.describe, hub.splits = settings, "a/b", {"train": rows.to_iterable_dataset()}
     assert [row.values["labels"] for row in hub.rows("train")] == [["fear", "joy"], []]
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"path": "imdb"}, "`path: imdb` is neither a hub id (owner/name) nor one of csv"),
+    ({"path": "csv"}, "`path: csv` reads files; add `data_files"),
+    ({"path": "csv", "data_files": {"test": "a.csv"}}, "`data_files` needs a `train` part"),
+    ({"path": "a/b", "data_files": {"train": "a.csv"}}, "`data_files` names files; `path:` must then be one of csv"),
+    ({"path": "a/b", "split": {"test": "test"}}, "`split` needs a `train` part"),
+    ({"path": "csv", "data_files": {"train": "a"}, "split": {"train": "x"}}, "`split` names splits of a hub set"),
+    ({"path": "embedded", "name": "tasks"}, "`path: embedded` needs `name:`, one of generic, domain, task"),
+    ({"path": "a/b", "label": ["x", "y"], "label_separator": ","}, "`label_separator` needs one `label` column"),
+    ({"path": "a/b", "txt": "x"}, 'unknown key `txt`; did you mean "text"?'),
+    ({"path": "a/b", "validation": 1.5}, "`validation: 1.5` is not allowed"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), WRONG)
+def test_a_config_that_cannot_be_meant_is_refused_in_one_line(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        parse(DatasetConfig, values, "configs/dataset/x.yaml")
+    assert str(refused.value).startswith(f"configs/dataset/x.yaml: {message}")
+    assert "\n" not in str(refused.value)
