@@ -127,6 +127,11 @@ def test_imdbs_unlabelled_reviews_join_its_domain(hub: None, tmp_path: Path) -> 
     assert sum(text.startswith("train") for text in texts) == sum(text.startswith("unsup") for text in texts) == 140
 
 
+def test_a_label_that_the_hub_does_not_give_is_no_label(hub: None) -> None:
+    settings = parse(DatasetConfig, {"path": "stanfordnlp/imdb", "split": {"train": "unsupervised"}}, "x")
+    assert {row.values["label"] for row in Hub(settings).rows("train")} == {None}
+
+
 def test_wikitext_is_articles(hub: None, tmp_path: Path) -> None:
     settings = load(DatasetConfig, CONFIGS["wikitext103"])
     prepare_corpus(settings, Source(settings, tmp_path), tmp_path, NO_TASK, "wikitext103")

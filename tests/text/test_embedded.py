@@ -148,7 +148,10 @@ def test_the_repositorys_lock_pins_every_library_and_the_schema_knows_every_part
         ("from_numpy(torch_dtype)", f"from_{MASK}({MASK}_dtype)"),
         ("nx.Graph, pd.DataFrame, plt.plot", f"{MASK}.Graph, {MASK}.DataFrame, {MASK}.plot"),
         ("Hugging Face, huggingface_hub", f"{MASK}, {MASK}_hub"),
-        ("an NP-complete problem, input, expand, torchbearer", "an NP-complete problem, input, expand, library"),
+        (
+            "an NP-complete problem, inp = npy, expand, torchbearer",
+            "an NP-complete problem, inp = npy, expand, library",
+        ),
     ],
 )
 def test_names_and_aliases_are_hidden_and_other_words_are_not(text: str, masked: str) -> None:
