@@ -209,6 +209,13 @@ def test_a_split_that_the_hub_lacks_is_named_with_the_nearest(hub: None) -> None
         list(Hub(settings).rows("train"))
 
 
+def test_a_hub_set_without_a_train_split_wants_one_named(hub: None) -> None:
+    source = Hub(load(DatasetConfig, CONFIGS["agnews"]))
+    del source.splits["train"]
+    with pytest.raises(UserError, match=r"fancyzhx/ag_news: has no split called train; name one .* of test"):
+        list(source.parts)
+
+
 def test_a_list_of_classes_becomes_their_names() -> None:
     features = datasets.Features(
         {"text": TEXT, "labels": datasets.Sequence(datasets.ClassLabel(names=["joy", "fear"]))}

@@ -26,6 +26,11 @@ class Hub:
         """The parts that the set gives: those the config names, else those the hub calls so."""
         if self.config.split is not None:
             return self.config.split
+        if "train" not in self.splits:
+            known = ", ".join(self.splits)
+            raise UserError(
+                f"{self.describe}: has no split called train; name one (`split: {{train: ...}}`) of {known}"
+            )
         parts: tuple[Part, ...] = ("train", "validation", "test")
         return {part: part for part in parts if part in self.splits}
 
