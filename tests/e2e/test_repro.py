@@ -1,18 +1,15 @@
 """Promises to a DVC user, kept on the tiny preset in a clone of the repository: `dvc repro` and what follows it."""
 
 import json
-import os
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.clones import call, clone, environment
+from tests.e2e.clones import call, clone
 from tests.workspace import contents
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+# One worker runs them all, on one clone.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("repro")]
 
 TINY_STAGES = 15
 
@@ -124,54 +121,3 @@ def test_the_same_bytes_in_another_folder(project: Path, tmp_path: Path) -> None
     call(other, "dvc", "repro", "finetune_classifier@forward")
     for out in ("data/prepared", "data/tokens", "models/pretrained", "models/domain", "models/classifier"):
         assert contents(other / out) == contents(project / out), f"{out} differs"
-
-
-@pytest.mark.parametrize("whom", ["dvc alone", "the stage alone", "the group"])
-def test_a_killed_repro_leaves_no_stage_behind_and_goes_on(project: Path, tmp_path: Path, whom: str) -> None:
-    folder = tmp_path / "clone"
-    call(tmp_path, "cp", "-r", str(project), str(folder))
-    config = folder / "configs/pretrain/tiny.yaml"
-    config.write_text(config.read_text(encoding="utf-8").replace("seed: 1", "") + "seed: 77\n", encoding="utf-8")
-    running = subprocess.Popen(
-        ["dvc", "repro", "pretrain@forward"],
-        cwd=folder,
-        env=environment(folder),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    stage = wait_for_state(folder, running)
-    if whom == "dvc alone":
-        running.kill()
-    elif whom == "the stage alone":
-        os.kill(stage, signal.SIGKILL)
-    else:
-        os.killpg(running.pid, signal.SIGKILL)
-    running.wait()
-    ends = time.monotonic() + 20
-    while alive(stage) and time.monotonic() < ends:
-        time.sleep(0.1)
-    assert not alive(stage), "the stage outlived the dvc that started it"
-    again = call(folder, "dvc", "repro", "pretrain@forward")
-    assert "going on from step" in again.stdout
-    undisturbed = tmp_path / "undisturbed"
-    call(tmp_path, "cp", "-r", str(project), str(undisturbed))
-    (undisturbed / "configs/pretrain/tiny.yaml").write_bytes(config.read_bytes())
-    call(undisturbed, "dvc", "repro", "pretrain@forward")
-    assert contents(folder / "models/pretrained") == contents(undisturbed / "models/pretrained")
-
-
-def wait_for_state(folder: Path, running: subprocess.Popen[bytes]) -> int:
-    """Wait until the running stage has written a state; returns the stage's process number."""
-    while True:
-        assert running.poll() is None, "dvc ended before the stage was killed"
-        locks = [lock for lock in folder.glob(".resume/*/lock") if list(lock.parent.glob("state-*.pt"))]
-        if locks and (number := locks[0].read_text(encoding="utf-8").strip()):
-            return int(number)
-        time.sleep(0.005)
-
-
-def alive(process: int) -> bool:
-    """Whether a process is there and not a zombie."""
-    status = Path(f"/proc/{process}/stat")
-    return status.exists() and status.read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0] != "Z"
