@@ -48,7 +48,7 @@ def test_a_csv_goes_from_new_task_to_predict(language: str, tmp_path: Path) -> N
     folder = clone(tmp_path / "clone")
     write_csv(folder / "texts.csv", language)
     call(folder, "ulmfit", "new-task", "texts.csv", "--name", language, "--text", "text", "--label", "label")
-    call(folder, "ulmfit", "use", "generic=none")
+    call(folder, "ulmfit", "use", "generic=none", f"domain={language}")
     call(folder, "dvc", "repro", "finetune_classifier@forward", "baselines")
     words = ["predict", "--model", "models/classifier", "texts.csv", "--text", "text", "--output", "labelled.csv"]
     call(folder, "ulmfit", *words)
@@ -56,6 +56,5 @@ def test_a_csv_goes_from_new_task_to_predict(language: str, tmp_path: Path) -> N
         rows = list(csv.DictReader(file))
     assert len(rows) == 90
     assert {row["predicted_label"] for row in rows} <= set(LANGUAGES[language][1])
-    assert [row["text"] for row in rows][:1] == [
-        next(csv.DictReader((folder / "texts.csv").open(encoding="utf-8")))["text"]
-    ]
+    with (folder / "texts.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["text"] for row in rows] == [row["text"] for row in csv.DictReader(file)]
