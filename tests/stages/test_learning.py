@@ -67,9 +67,7 @@ def test_language_models_learn_and_the_domain_stage_goes_on_from_the_pretrained_
     assert second["perplexity"] == pytest.approx(np.exp(second["loss"]))
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(
-    workspace: Path, tmp_path: Path
-) -> None:
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(workspace: Path, tmp_path: Path) -> None:
     folder = copies(workspace, tmp_path / "workspace")
     config = folder / "configs/pretrain/tiny.yaml"
     values = json.loads(config.read_text(encoding="utf-8"))
