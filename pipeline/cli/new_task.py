@@ -13,8 +13,6 @@ from ruamel.yaml import YAML
 
 from pipeline.base.errors import UserError, suggest
 from pipeline.base.files import whole_folder, write_text
-from pipeline.cli.task_audit import audit, show
-from pipeline.cli.task_columns import propose_columns
 from pipeline.cli.use import rewrite
 from pipeline.config.chosen import CHOICES, CONFIGS
 from pipeline.config.dataset import DatasetConfig, Part
@@ -66,6 +64,10 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Audit first; then copy, `dvc add`, write the config and choose it."""
+    # Late: reading texts needs numpy and pyarrow, the help text does not.
+    from pipeline.cli.task_audit import audit, show
+    from pipeline.cli.task_columns import propose_columns
+
     given: dict[Part, Path | None] = {"train": args.file, "validation": args.validation, "test": args.test}
     files = {part: path for part, path in given.items() if path is not None}
     kind, suffix = _format(files)

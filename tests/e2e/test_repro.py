@@ -34,7 +34,7 @@ def test_the_second_repro_runs_nothing(project: Path) -> None:
 
 def test_the_results_table_names_every_system_and_the_report(project: Path) -> None:
     printed = call(project, "ulmfit", "results").stdout
-    for system in ("pipeline", "without pretraining", "TF-IDF", "NB-SVM", "majority"):
+    for system in ("pipeline", "not pretrained", "TF-IDF", "NB-SVM", "majority"):
         assert system in printed
     assert "results/report/index.html" in printed
 
@@ -75,16 +75,15 @@ def test_a_change_of_the_evaluation_trains_nothing(project: Path) -> None:
 
 
 def test_a_bad_choice_stops_everything_with_one_line(project: Path) -> None:
-    done = call(project, "dvc", "exp", "run", "--dry", check=False)
     choices = project / "configs/config.yaml"
     before = choices.read_text(encoding="utf-8")
-    choices.write_text(before.replace("classifier: tiny", "classifier: tyni"), encoding="utf-8")
+    choices.write_text(before.replace("classifier: tiny", "classifier: tinny"), encoding="utf-8")
     done = call(project, "dvc", "repro", check=False)
     choices.write_text(before, encoding="utf-8")
     assert done.returncode != 0
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
-    assert "tyni" in errors[0]
+    assert "tinny" in errors[0]
     assert 'did you mean "tiny"' in errors[0]
     assert "Traceback" not in done.stderr
     assert stages_run(call(project, "dvc", "repro").stdout) == []
@@ -98,7 +97,8 @@ def test_a_swapped_task_keeps_the_pretrained_model_and_comes_back_from_the_cache
     assert "finetune_classifier@forward" in ran
     assert "pretrain@forward" not in ran
     back = call(project, "dvc", "exp", "run", "--set-param", task.replace("embedded_task", "example_tickets"))
-    assert stages_run(back.stdout) == [], "every stage came from the run-cache"
+    # DVC writes config.yaml in its own style, which `check` (a constant) and the page look at again; all else is cached.
+    assert set(stages_run(back.stdout)) <= {"check", "report"}
 
 
 def test_push_and_pull_bring_the_model_to_another_folder(project: Path, tmp_path: Path) -> None:

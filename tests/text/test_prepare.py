@@ -87,7 +87,7 @@ def test_copies_of_test_documents_in_a_given_train_part_are_in_the_audit(tmp_pat
     write(tmp_path, "train.csv", table([(text, "ab"[number % 2]) for number, text in enumerate(texts)]))
     held_out = [texts[0], texts[1].upper() + "!", texts[2] + " " + document(10), document()]
     write(tmp_path, "test.csv", table([(text, "ab"[number % 2]) for number, text in enumerate(held_out)]))
-    task(tmp_path, tmp_path / "out", path="csv", label="label", data_files=files)
+    task(tmp_path, tmp_path / "out", path="csv", label="label", data_files=files, validation=0)
     overlap = read_json(tmp_path / "out/audit.json")["overlap_with_train"]
     assert overlap["test"] == {"exact": 1, "exact_or_near": 3}
 
