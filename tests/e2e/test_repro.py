@@ -97,7 +97,7 @@ def test_a_swapped_task_keeps_the_pretrained_model_and_comes_back_from_the_cache
     assert "finetune_classifier@forward" in ran
     assert "pretrain@forward" not in ran
     back = call(project, "dvc", "exp", "run", "--set-param", task.replace("embedded_task", "example_tickets"))
-    # DVC writes config.yaml in its own style, which `check` (a constant) and the page look at again; all else is cached.
+    # DVC writes config.yaml in its own style, so `check` (a constant) and the page look again; the rest is cached.
     assert set(stages_run(back.stdout)) <= {"check", "report"}
 
 
