@@ -1,0 +1,55 @@
+"""Promise (contract 4): a stage that has nothing to do passes its input through, to the byte."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.shards.write import write_shards
+from tests.workspace import contents, copies, make, run
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("workspace"))
+
+
+def empty(folder: Path, role: str) -> None:
+    """Leave a role without text, as `prepare` and `tokenise` do for `none`."""
+    index = json.loads((folder / f"data/tokens/{role}/train/index.json").read_text(encoding="utf-8"))
+    for part in ("train", "validation"):
+        where = folder / f"data/tokens/{role}/{part}"
+        write_shards(where, [], vocabulary=index["vocabulary"], tokenizer=index["tokenizer"])
+
+
+def test_without_a_domain_the_pretrained_model_is_passed_on(workspace: Path, tmp_path: Path) -> None:
+    folder = copies(workspace, tmp_path / "workspace")
+    empty(folder, "domain")
+    run(folder, "finetune_lm", "forward")
+    assert contents(folder / "models/domain") == contents(folder / "models/pretrained")
+
+
+def test_without_a_generic_corpus_a_fresh_network_is_passed_on(workspace: Path, tmp_path: Path) -> None:
+    folder = copies(workspace, tmp_path / "workspace")
+    empty(folder, "generic")
+    run(folder, "pretrain", "forward")
+    again = copies(folder, tmp_path / "again")
+    run(again, "pretrain", "forward")
+    assert contents(again / "models/pretrained") == contents(folder / "models/pretrained")
+    run(folder, "finetune_lm", "forward")  # and the domain trains it
+
+
+def test_somebodys_model_and_tokenizer_take_the_place_of_pretraining(workspace: Path, tmp_path: Path) -> None:
+    folder = copies(workspace, tmp_path / "workspace")
+    shutil.copytree(folder / "models/pretrained/forward", folder / "data/pretrained/colleague")
+    theirs = contents(folder / "data/pretrained/colleague")
+    shutil.rmtree(folder / "models/pretrained")
+    (folder / "configs/pretrain/tiny.yaml").write_text("start: folder\n", encoding="utf-8")
+    choices = folder / "configs/config.yaml"
+    text = choices.read_text(encoding="utf-8").replace('"pretrained": "none"', '"pretrained": "colleague"')
+    choices.write_text(text, encoding="utf-8")
+    run(folder, "pretrain", "forward")
+    assert contents(folder / "models/pretrained/forward") == theirs
