@@ -1,0 +1,17 @@
+"""What a network remembers between the tokens of one generation."""
+
+from torch import Tensor, nn
+
+
+class Cache:
+    """The state of each layer after the tokens read so far: keys and values, or a state of constant size."""
+
+    def __init__(self) -> None:
+        # Tokens read so far: the position of the next one.
+        self.length = 0
+        # Of each module that needs one, tensors whose first dimension is the batch.
+        self.states: dict[nn.Module, tuple[Tensor, ...]] = {}
+
+    def select(self, rows_B: Tensor) -> None:
+        """Keep these rows of the batch, in this order (one may appear several times): what a beam search needs."""
+        self.states = {module: tuple(part[rows_B] for part in parts) for module, parts in self.states.items()}
