@@ -1,9 +1,14 @@
 """Schema of `configs/pretrain/*.yaml` and `configs/finetune_lm/*.yaml`."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from pipeline.config.training import Count, TrainingConfig
+
+Objective = Literal["causal", "masked", "hybrid", "spans", "prefix", "replaced_tokens"]
+Rate = Annotated[float, Field(gt=0, lt=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +25,18 @@ class LanguageModelConfig(TrainingConfig):
     validate_every: Count = 200
     # Tokens of the validation part that a measurement reads at most.
     validation_tokens: Count = 100_000
-    # causal: each token from those before it.
-    objective: Literal["causal"] = "causal"
+    # What is predicted. causal: each token from those before it; masked: hidden tokens from both sides (BERT);
+    # hybrid: some windows each way (GPT-BERT); spans: what was cut out, by an encoder-decoder (T5); prefix: what
+    # follows a prefix seen whole; replaced_tokens: which tokens a small generator has replaced (ELECTRA).
+    objective: Objective = "causal"
+    # Share of the tokens that masked, hybrid, spans and replaced_tokens hide.
+    mask_rate: Rate = 0.15
+    # Hide whole words, where tokens are hidden one by one.
+    whole_words: bool = False
+    # Share of the windows that hybrid masks.
+    masked_share: Rate = 0.5
+    # Mean length of the spans that spans cuts out, in tokens.
+    span_length: Annotated[float, Field(ge=1)] = 3.0
 
     def __post_init__(self) -> None:
         if self.batch_tokens % self.length:
@@ -35,8 +50,12 @@ class LanguageModelConfig(TrainingConfig):
 class PretrainConfig(LanguageModelConfig):
     """First stage: a language model on the generic corpus."""
 
-    # scratch: train here; folder: take the model and tokenizer in data/pretrained/NAME (`pretrained: NAME`).
-    start: Literal["scratch", "folder"]
+    # scratch: train here; folder: take the model and tokenizer in data/pretrained/NAME (`pretrained: NAME`);
+    # huggingface: the same for a folder that `transformers` wrote, or for `hub`.
+    start: Literal["scratch", "folder", "huggingface"]
+    # A model's name on the Hugging Face hub, and the commit that is meant; without them `pretrained: NAME` counts.
+    hub: str | None = None
+    revision: str | None = None
     # First embeddings: noise, or the spectral factorisation of the corpus's co-occurrence counts.
     embeddings: Literal["noise", "spectral"] = "noise"
 

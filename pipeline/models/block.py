@@ -1,31 +1,36 @@
-"""One block: attention, then feed-forward."""
+"""One block: attention, in a decoder's case attention to what an encoder has read, then feed-forward."""
 
-from torch import Tensor, nn
+from typing import Any
 
-from pipeline.models.attention import ATTENTIONS
+from torch import nn
+
+from pipeline.models.attention import ATTENTIONS, CrossAttention
 from pipeline.models.context import Context
-from pipeline.models.dropout import SeededDropout
 from pipeline.models.feed_forward import FeedForward
-from pipeline.models.norms import norm
+from pipeline.models.residual import RESIDUALS
 from pipeline.models.settings import TransformerSettings
 
 
-class PreNormBlock(nn.Module):
-    """Each sub-layer reads the normalised stream and adds to the stream itself (Xiong et al. 2020)."""
+class Block(nn.Module):
+    """Sub-layers, each with the residual connection that the settings name around it (Vaswani et al. 2017, 3.1)."""
 
-    def __init__(self, settings: TransformerSettings, sites: tuple[int, int]) -> None:
-        """`sites`: numbers of its two dropouts in the network."""
+    SITES = 3  # dropouts of a block
+
+    def __init__(self, settings: TransformerSettings, first_site: int, cross: bool) -> None:
+        """`first_site`: number of its first dropout in the network; `cross`: attends to an encoder's memory too."""
         super().__init__()
-        self.attention_norm = norm(settings)
+        residual = RESIDUALS[settings.placement]
         self.attention = ATTENTIONS[settings.attention](settings)
-        self.attention_dropout = SeededDropout(settings.dropout, sites[0])
-        self.feed_forward_norm = norm(settings)
+        self.attention_residual = residual(settings, first_site)
+        self.cross_attention = CrossAttention(settings) if cross else None
+        self.cross_residual = residual(settings, first_site + 1) if cross else None
         self.feed_forward = FeedForward(settings)
-        self.feed_forward_dropout = SeededDropout(settings.dropout, sites[1])
+        self.feed_forward_residual = residual(settings, first_site + 2)
 
-    def forward(self, x_BTD: Tensor, context: Context) -> Tensor:
-        """The stream after this block, (B, T, D)."""
-        update_BTD = self.attention(self.attention_norm(x_BTD), context)
-        x_BTD = x_BTD + self.attention_dropout(update_BTD, context.seeds_B)
-        update_BTD = self.feed_forward(self.feed_forward_norm(x_BTD))
-        return x_BTD + self.feed_forward_dropout(update_BTD, context.seeds_B)
+    def forward(self, stream: Any, context: Context) -> Any:
+        """The residual stream after this block."""
+        stream = self.attention_residual(stream, lambda x_BTD: self.attention(x_BTD, context), context.seeds_B)
+        if self.cross_attention is not None and self.cross_residual is not None:
+            cross = self.cross_attention
+            stream = self.cross_residual(stream, lambda x_BTD: cross(x_BTD, context), context.seeds_B)
+        return self.feed_forward_residual(stream, self.feed_forward, context.seeds_B)

@@ -1,16 +1,23 @@
 """From settings to a network."""
 
-from collections.abc import Callable
-
-from pipeline.models.settings import TransformerSettings
+from pipeline.models.awd_lstm import AWDLSTM
+from pipeline.models.encoder_decoder import EncoderDecoder
+from pipeline.models.settings import LSTMSettings, ModelSettings
 from pipeline.models.transformer import Transformer
 from pipeline.models.weights import initialise
 
-FAMILIES: dict[str, Callable[[TransformerSettings, int], Transformer]] = {"decoder": Transformer}
+Network = Transformer | EncoderDecoder | AWDLSTM
 
 
-def build(settings: TransformerSettings, vocabulary: int, seed: int) -> Transformer:
+def new_network(settings: ModelSettings, vocabulary: int) -> Network:
+    """The network of the settings, its weights not yet set."""
+    if isinstance(settings, LSTMSettings):
+        return AWDLSTM(settings, vocabulary)
+    return EncoderDecoder(settings, vocabulary) if settings.family == "encoder_decoder" else Transformer(settings, vocabulary)
+
+
+def build(settings: ModelSettings, vocabulary: int, seed: int) -> Network:
     """The network of the settings with fresh weights: equal for equal `seed` on every machine and device."""
-    model = FAMILIES[settings.family](settings, vocabulary)
-    initialise(model, seed)
-    return model
+    network = new_network(settings, vocabulary)
+    initialise(network, seed)
+    return network

@@ -1,5 +1,6 @@
 """What a network remembers between the tokens of one generation."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -11,6 +12,13 @@ class Cache:
         self.length = 0
         # Of each module that needs one, tensors whose first dimension is the batch.
         self.states: dict[nn.Module, tuple[Tensor, ...]] = {}
+
+    def extend(self, module: nn.Module, *new: Tensor) -> tuple[Tensor, ...]:
+        """Put tensors (B, T, ...) behind those that `module` keeps along the second dimension; returns all of them."""
+        if module in self.states:
+            new = tuple(torch.cat(pair, dim=1) for pair in zip(self.states[module], new, strict=True))
+        self.states[module] = new
+        return new
 
     def select(self, rows_B: Tensor) -> None:
         """Keep these rows of the batch, in this order (one may appear several times): what a beam search needs."""

@@ -15,19 +15,39 @@ def squared_relu(x: Tensor) -> Tensor:
     return F.relu(x).square()
 
 
+def gelu_tanh(x: Tensor) -> Tensor:
+    """The approximation of GELU by tanh (Hendrycks & Gimpel 2016), which GPT and GPT-2 are trained with."""
+    return F.gelu(x, approximate="tanh")
+
+
 def swiglu(x: Tensor) -> Tensor:
     """silu(gate) * value, of the two halves of the last dimension (Shazeer 2020)."""
     gate, value = x.chunk(2, -1)
     return F.silu(gate) * value
 
 
+def geglu(x: Tensor) -> Tensor:
+    """gelu(gate) * value, of the two halves of the last dimension (Shazeer 2020)."""
+    gate, value = x.chunk(2, -1)
+    return F.gelu(gate) * value
+
+
+def geglu_tanh(x: Tensor) -> Tensor:
+    """`geglu` with `gelu_tanh`: T5 version 1.1."""
+    gate, value = x.chunk(2, -1)
+    return gelu_tanh(gate) * value
+
+
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "gelu": F.gelu,
+    "gelu_tanh": gelu_tanh,
     "squared_relu": squared_relu,
     "swiglu": swiglu,
+    "geglu": geglu,
+    "geglu_tanh": geglu_tanh,
 }
-GATED = {"swiglu"}  # take twice the width that they give
+GATED = {"swiglu", "geglu", "geglu_tanh"}  # take twice the width that they give
 
 
 class FeedForward(nn.Module):

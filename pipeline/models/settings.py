@@ -108,6 +108,8 @@ class TransformerSettings:
             )
         if self.positions == "transformer_xl" and self.family == "encoder_decoder":
             raise ValueError("`positions: transformer_xl` is for one stack of tokens; take t5 for an encoder_decoder")
+        if self.embedding_width is not None and self.family == "encoder_decoder":
+            raise ValueError("`embedding_width` is for one stack of blocks, not for `family: encoder_decoder`")
         if self.share_layers and self.family != "encoder":
             raise ValueError("`share_layers` is for `family: encoder` (ALBERT)")
         if self.placement == "post" and self.zero_init:

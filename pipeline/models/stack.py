@@ -1,37 +1,39 @@
-"""The blocks on top of each other and what stands behind the last; chosen by the placement of the norms."""
-
-from collections.abc import Callable
+"""The blocks on top of each other and what stands behind the last."""
 
 from torch import Tensor, nn
 
-from pipeline.models.block import PreNormBlock
+from pipeline.models.block import Block
 from pipeline.models.context import Context
 from pipeline.models.norms import norm
+from pipeline.models.residual import RESIDUALS
 from pipeline.models.settings import TransformerSettings
+
+VISIT = 0x632BE59BD9B4E019  # sets the noise of a shared block's visits apart
 
 
 class Stack(nn.Module):
-    """What every stack has: its blocks, and what follows the last of them."""
+    """`layers` blocks, or one that is used as often; the placement of the norms says how they begin and end."""
 
-    blocks: nn.ModuleList
-    norm: nn.Module
-
-
-class PreNormStack(Stack):
-    """Blocks that add to one stream, and a norm at its end."""
-
-    def __init__(self, settings: TransformerSettings, first_site: int) -> None:
-        """`first_site`: number of its first dropout in the network; each block has two."""
+    def __init__(self, settings: TransformerSettings, first_site: int, cross: bool = False) -> None:
+        """`first_site`: number of its first dropout in the network; `cross`: blocks attend to an encoder's memory."""
         super().__init__()
-        sites = ((first_site + 2 * layer, first_site + 2 * layer + 1) for layer in range(settings.layers))
-        self.blocks = nn.ModuleList(PreNormBlock(settings, pair) for pair in sites)
-        self.norm = norm(settings)
+        self.residual = RESIDUALS[settings.placement]
+        blocks = 1 if settings.share_layers else settings.layers
+        self.visits = settings.layers // blocks
+        sites = (first_site + Block.SITES * number for number in range(blocks))
+        self.blocks = nn.ModuleList(Block(settings, site, cross) for site in sites)
+        self.norm = norm(settings) if self.residual.final_norm else nn.Identity()
 
     def forward(self, x_BTD: Tensor, context: Context) -> Tensor:
         """Hidden states, (B, T, D), of embedded tokens."""
+        stream = self.residual.begin(x_BTD)
         for block in self.blocks:
-            x_BTD = block(x_BTD, context)
-        return self.norm(x_BTD)
+            for visit in range(self.visits):
+                stream = block(stream, _noise_of(visit, context))
+        return self.residual.end(stream, self.norm)
 
 
-STACKS: dict[str, Callable[[TransformerSettings, int], Stack]] = {"pre": PreNormStack}
+def _noise_of(visit: int, context: Context) -> Context:
+    if not visit or context.seeds_B is None:
+        return context
+    return context._replace(seeds_B=context.seeds_B + visit * VISIT)

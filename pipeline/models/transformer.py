@@ -1,94 +1,127 @@
-"""The Transformer decoder: tokens in, hidden states out, and the matrix that turns these into next-token scores."""
+"""The Transformer of one stack, decoder or encoder: tokens in, hidden states out, and scores of the vocabulary."""
 
-import math
+from typing import Self
 
-import torch
 from torch import Tensor, nn
 
+from pipeline.models.backbone import (
+    Backbone,
+    LayerGroups,
+    attention_flops,
+    embedding_scale,
+    linear_weights,
+    token_embeddings,
+)
+from pipeline.models.cache import Cache
 from pipeline.models.context import Context
-from pipeline.models.dropout import SeededDropout, set_drop_mult
+from pipeline.models.dropout import SeededDropout
+from pipeline.models.masks import attention_mask, keys_of
+from pipeline.models.norms import norm
 from pipeline.models.positions import POSITIONS
 from pipeline.models.settings import TransformerSettings
-from pipeline.models.stack import STACKS
-from pipeline.models.weights import Embedding, Linear
+from pipeline.models.stack import Stack
+from pipeline.models.weights import Embedding, Linear, inner_std
 
 
-class Transformer(nn.Module):
+class Transformer(Backbone):
     """Embeddings, positions, blocks (Vaswani et al. 2017; as a language model, Radford et al. 2018).
 
-    Its parts are chosen by the names in the settings, each from the registry of its own file. The weights are not set
-    until `build` has drawn them or a file has filled them.
+    Its parts are chosen by the names in the settings, each from the registry of its own file.
     """
 
     def __init__(self, settings: TransformerSettings, vocabulary: int) -> None:
-        super().__init__()
-        self.settings, self.vocabulary = settings, vocabulary
-        # Tokens enter as weight * sqrt(D), with unit RMS at first, while the same rows as output matrix give scores of
-        # unit variance (Vaswani et al. 2017, section 3.4).
-        self.scale = math.sqrt(settings.width)
-        self.embeddings = Embedding(vocabulary, settings.width, std=1 / self.scale)
+        super().__init__(settings, vocabulary)
+        D, E = settings.width, settings.token_width
+        self.scale = embedding_scale(settings)
+        self.embeddings = token_embeddings(settings, vocabulary)
         self.positions = POSITIONS[settings.positions](settings)
+        self.embedding_norm = norm(settings, E) if settings.embedding_norm else nn.Identity()
         self.dropout = SeededDropout(settings.embedding_dropout, site=0)
-        self.stack = STACKS[settings.placement](settings, 1)
-        self.output = None if settings.tied else Embedding(vocabulary, settings.width, std=1 / self.scale)
+        self.embedding_projection = Linear(E, D, bias=settings.bias, std=inner_std(settings)) if E != D else None
+        self.stack = Stack(settings, first_site=1)
+        self.make_way_out()
 
     def forward(
         self,
         tokens_BT: Tensor,
         *,
         lengths_B: Tensor | None = None,
-        causal: bool = True,
+        causal: bool | None = None,
+        prefix_B: Tensor | None = None,
         seeds_B: Tensor | None = None,
+        cache: Cache | None = None,
     ) -> Tensor:
         """Hidden states `hidden_BTD`, after the final norm.
 
         Args:
             tokens_BT: int64 token numbers, rows padded on the right; T at most `settings.max_positions`.
-            lengths_B: true lengths of the rows, at least 1. Needed with `causal=False` alone: with the causal mask no
-                token can see the padding behind it. States of padding mean nothing.
-            causal: each token sees itself and those before it; otherwise all of its row.
+            lengths_B: true lengths of the rows, at least 1. Needed without the causal mask alone: with it no token
+                can see the padding behind it. States of padding mean nothing.
+            causal: each token sees itself and those before it; otherwise all of its row. A decoder does the first
+                unless told, an encoder the second.
+            prefix_B: this many first tokens of each row are seen by all of it, causal or not (a prefix LM).
             seeds_B: int64 dropout noise, one number for each row; no dropout without it, nor in `eval()`.
+            cache: the tokens go on after those that it has seen, and it comes to know them too.
         """
-        T = tokens_BT.size(1)
-        if self.settings.max_positions < T:
-            raise ValueError(f"{T} tokens are more than the model's {self.settings.max_positions} positions")
-        mask_B11T = None
-        if lengths_B is not None and not causal:
-            mask_B11T = (torch.arange(T, device=tokens_BT.device) < lengths_B[:, None])[:, None, None]  # (B, 1, 1, T)
-        x_BTD = self.embeddings(tokens_BT) * self.scale  # (B, T, D)
-        x_BTD = self.dropout(self.positions.add(x_BTD), seeds_B)  # (B, T, D)
-        return self.stack(x_BTD, Context(causal, mask_B11T, seeds_B, self.positions))  # (B, T, D)
+        causal = self.settings.family == "decoder" if causal is None else causal
+        T, offset = tokens_BT.size(1), 0 if cache is None else cache.length
+        if self.settings.max_positions < offset + T:
+            raise ValueError(f"{offset + T} tokens are more than the model's {self.settings.max_positions} positions")
+        x_BTD = self.embed(tokens_BT, seeds_B, offset)  # (B, T, D)
+        keys_BS = None if lengths_B is None or causal else keys_of(lengths_B, T)
+        mask = attention_mask(
+            T,
+            offset,
+            causal=causal,
+            keys_BS=keys_BS,
+            prefix_B=prefix_B,
+            bias_1HTS=self.positions.bias(T, offset),
+            explicit=self.settings.positions == "transformer_xl",
+            device=tokens_BT.device,
+        )
+        context = Context(causal, seeds_B, self.positions, keys_BS, mask, cache=cache)
+        hidden_BTD = self.stack(x_BTD, context)  # (B, T, D)
+        if cache is not None:
+            cache.length += T
+        return hidden_BTD
 
-    def output_matrix(self) -> Tensor:
-        """The matrix (V, D) whose rows score the next token: `hidden_ND @ output_matrix().T`."""
-        return self.embeddings.weight if self.output is None else self.output.weight
+    def embed(self, tokens_BT: Tensor, seeds_B: Tensor | None, offset: int = 0) -> Tensor:
+        """What enters the first block, (B, T, D): the first token stands at position `offset`."""
+        x_BTE = self.positions.add(self.embeddings(tokens_BT) * self.scale, offset)
+        x_BTE = self.dropout(self.embedding_norm(x_BTE), seeds_B)
+        return x_BTE if self.embedding_projection is None else self.embedding_projection(x_BTE)
 
-    def unembed(self, hidden_ND: Tensor) -> Tensor:
-        """Scores `logits_NV` of the next token, natural logarithms up to a constant."""
-        return nn.functional.linear(hidden_ND, self.output_matrix())
+    def input_embeddings(self) -> Embedding:
+        """The embeddings (V, E) of the tokens."""
+        return self.embeddings
 
-    def layer_groups(self) -> list[tuple[str, list[nn.Parameter]]]:
+    def layer_groups(self) -> LayerGroups:
         """Parameters from input to output, each in one group: embeddings, block 1, ..., the last with what follows."""
-        groups = [("embeddings", [*self.embeddings.parameters(), *self.positions.parameters()])]
+        entrance: list[nn.Module | None] = [
+            self.embeddings,
+            self.positions,
+            self.embedding_norm,
+            self.embedding_projection,
+        ]
+        groups = [("embeddings", [p for module in entrance if module is not None for p in module.parameters()])]
         groups += [(f"block {n}", list(block.parameters())) for n, block in enumerate(self.stack.blocks, start=1)]
-        groups[-1][1].extend(self.stack.norm.parameters())
-        if self.output is not None:
-            groups[-1][1].extend(self.output.parameters())
+        groups[-1][1].extend([*self.stack.norm.parameters(), *self.way_out_parameters()])
         return groups
 
     def hidden_matrices(self) -> list[nn.Parameter]:
         """Weights of the linear layers inside the blocks: what Muon may own."""
-        return [module.weight for module in self.stack.modules() if isinstance(module, Linear)]
+        return linear_weights(self.stack)
+
+    def reader(self) -> Self:
+        """What a classifier reads with: this network, from now on without its way out."""
+        self.drop_way_out()
+        return self
 
     def flops_per_token(self, length: int) -> float:
         """Floating-point operations of training on one token, forward and backward, in sequences of `length`.
 
-        6 for each weight that a token is multiplied with and 12 L T D for attention, which is counted in full as is
-        usual, though a causal mask needs half of it (Chowdhery et al. 2022, appendix B).
+        6 for each weight that a token is multiplied with, and those of attention.
         """
-        weights = sum(matrix.numel() for matrix in [*self.hidden_matrices(), self.output_matrix()])
-        return 6.0 * weights + 12.0 * self.settings.layers * self.settings.width * length
-
-    def set_drop_mult(self, factor: float) -> None:
-        """Scale every dropout rate of the settings by `factor`; `ValueError` if one would reach 1."""
-        set_drop_mult(self, factor)
+        inside = self.stack.visits * sum(matrix.numel() for matrix in self.hidden_matrices())
+        weights = inside + self.output_matrix().numel()
+        return 6.0 * weights + self.settings.layers * attention_flops(self.settings, length)

@@ -41,9 +41,12 @@ def inner_std(settings: TransformerSettings) -> float:
 def residual_std(settings: TransformerSettings) -> float:
     """Start of the last matrix of each sub-layer: zero, or smaller by sqrt(2 x layers) as 2 x layers of them add up.
 
-    Radford et al. 2019, section 2.3; zero makes each block the identity at first.
+    Radford et al. 2019, section 2.3; zero makes each block the identity at first. Where each sum is normalised nothing
+    adds up.
     """
-    return 0.0 if settings.zero_init else inner_std(settings) / math.sqrt(2 * settings.layers)
+    if settings.zero_init:
+        return 0.0
+    return inner_std(settings) / (1 if settings.placement == "post" else math.sqrt(2 * settings.layers))
 
 
 @torch.no_grad()
