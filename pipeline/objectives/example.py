@@ -20,10 +20,12 @@ class Example(NamedTuple):
     prefix_B: Tensor | None = None
     # What an encoder reads, (B, S) int64, without padding of its own.
     source_BS: Tensor | None = None
+    # What each target's loss counts in the sum.
+    weight: float = 1.0
 
 
 class Objective(Protocol):
-    """A self-supervised task over windows of T + 1 tokens, `windows_BT1`.
+    """A self-supervised task over windows of T + 1 tokens, `windows_BT1`, of which neighbours share one token.
 
     `seeds_B` (int64, one of each row) decides all noise: the examples of a row are the same whatever batch it is in.
     """
@@ -32,7 +34,7 @@ class Objective(Protocol):
     per_byte: bool
 
     def targets(self, length: int) -> float:
-        """Targets of one full window of `length` + 1 tokens: a step's loss is a sum over this times its windows."""
+        """Targets of one full window of `length` + 1 tokens, by weight: what a step's sum is divided by, per window."""
         ...
 
     def examples(self, windows_BT1: Tensor, seeds_B: Tensor) -> list[Example]:
