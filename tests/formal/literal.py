@@ -166,14 +166,14 @@ def unidirectional(X: Array) -> NDArray[np.bool_]:
 
 def layer_norm(e: Array, norm: Norm) -> Array:
     """Algorithm 6, of one token's vector."""
-    m = sum(e) / len(e)
-    v = sum((e - m) ** 2) / len(e)
+    m = e.sum() / len(e)
+    v = ((e - m) ** 2).sum() / len(e)
     return (e - m) / math.sqrt(v) * norm.gamma + norm.beta
 
 
 def rms_norm(e: Array, gamma: Array) -> Array:
     """Algorithm 6 with m = beta = 0, which the paper names RMSnorm."""
-    return e / math.sqrt(sum(e**2) / len(e)) * gamma
+    return e / math.sqrt((e**2).sum() / len(e)) * gamma
 
 
 def norm_columns(X: Array, norm: Norm) -> Array:

@@ -1,10 +1,9 @@
-"""The library's weights as the parameters of the paper: rows become columns, one matrix of all heads becomes one each."""
+"""The library's weights as the parameters of the paper: each head on its own, heads of one matrix cut apart."""
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.build import build
 from pipeline.models.settings import TransformerSettings
 from tests.formal import literal
 from tests.formal.literal import Array
@@ -12,22 +11,10 @@ from tests.formal.literal import Array
 State = dict[str, Tensor]
 
 
-def random_network(settings: TransformerSettings, vocabulary: int, seed: int) -> nn.Module:
-    """A network in which every number is far from special: biases are not 0 and scales of norms not 1."""
-    network = build(settings, vocabulary, seed)
-    generator = np.random.Generator(np.random.PCG64(seed))
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            noise = torch.from_numpy(generator.standard_normal(tuple(parameter.shape), dtype=np.float32))
-            is_scale = name.split(".")[-2].endswith("norm") and name.endswith("weight")
-            parameter.copy_(1 + 0.2 * noise if is_scale else 0.4 * noise)
-    return network.eval()
-
-
 def decoder(network: nn.Module) -> literal.Decoder:
     """theta of DTransformer from a `Transformer` of the family decoder."""
     state = network.state_dict()
-    W_e, W_p, W_u = _vocabulary(network)
+    W_e, W_p, W_u = _vocabulary(network, _numpy(network.output_matrix()))
     layers = tuple(_layer(state, f"stack.blocks.{n}.", network.settings) for n in range(network.settings.layers))
     return literal.Decoder(W_e, W_p, layers, norm(state, "stack.norm."), W_u)
 
@@ -35,7 +22,7 @@ def decoder(network: nn.Module) -> literal.Decoder:
 def encoder(network: nn.Module) -> literal.Encoder:
     """theta of ETransformer from a `Transformer` of the family encoder with `output_transform`."""
     state = network.state_dict()
-    W_e, W_p, W_u = _vocabulary(network)
+    W_e, W_p, W_u = _vocabulary(network, _numpy(network.output_matrix()))
     layers = tuple(_layer(state, f"stack.blocks.{n}.", network.settings) for n in range(network.settings.layers))
     W_f, b_f = _linear(state, "transform.")
     return literal.Encoder(W_e, W_p, layers, W_f, b_f, norm(state, "transform_norm."), W_u)
@@ -44,9 +31,8 @@ def encoder(network: nn.Module) -> literal.Encoder:
 def encoder_decoder(network: nn.Module) -> literal.EncoderDecoder:
     """theta of EDTransformer from an `EncoderDecoder`, whose two halves must have equal tables of positions."""
     state, settings = network.state_dict(), network.settings
-    W_e, W_p, _ = _vocabulary(network.encoder)
+    W_e, W_p, W_u = _vocabulary(network.encoder, _numpy(network.output_matrix()))
     np.testing.assert_array_equal(positions(network.decoder_positions, settings), W_p)
-    W_u = W_e.T if settings.tied else _numpy(network.output_matrix())
     half_1 = tuple(_layer(state, f"encoder.stack.blocks.{n}.", settings) for n in range(settings.layers))
     half_2 = tuple(_cross_layer(state, f"decoder_stack.blocks.{n}.", settings) for n in range(settings.layers))
     return literal.EncoderDecoder(W_e, W_p, half_1, half_2, W_u)
@@ -77,12 +63,12 @@ def norm(state: State, prefix: str) -> literal.Norm:
     return literal.Norm(gamma, _bias(state, prefix, len(gamma)))
 
 
-def _vocabulary(network: nn.Module) -> tuple[Array, Array, Array]:
+def _vocabulary(network: nn.Module, matrix: Array) -> tuple[Array, Array, Array]:
     """W_e with the factor that tokens enter with, W_p, and W_u, which is a view of W_e where they are one matrix."""
-    settings, state = network.settings, network.state_dict()
-    scale = np.sqrt(settings.width) if settings.scale_embeddings else 1.0
-    W_e = (_numpy(state["embeddings.weight"]) * scale).T
-    W_u = W_e.T if settings.tied and scale == 1 else _numpy(network.output_matrix())
+    settings = network.settings
+    scale = np.sqrt(settings.token_width) if settings.scale_embeddings else 1.0
+    W_e = (_numpy(network.embeddings.weight) * scale).T
+    W_u = W_e.T if np.array_equal(W_e.T, matrix) else matrix
     return W_e, positions(network.positions, settings), W_u
 
 

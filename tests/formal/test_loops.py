@@ -1,0 +1,187 @@
+"""Training and inference are Algorithms 11-15 of Phuong & Hutter 2022: same losses, same steps, same tokens.
+
+The transcription differentiates by finite differences and reads the whole sequence again for each new token; the
+library has its own gradients of the loss (`sum_cross_entropy`) and a cache.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline.models.cache import Cache
+from pipeline.objectives.cross_entropy import IGNORED, sum_cross_entropy
+from pipeline.text.specials import BOS, EOS, MASK
+from tests.formal import literal_loops, weights
+from tests.formal.literal import Array
+from tests.formal.networks import BERT, GPT, ORIGINAL, random_network, shape
+
+V = 14
+ETA = 0.1
+TINY = {"layers": 1, "width": 4, "heads": 2, "feedforward": 6, "max_positions": 5}
+
+
+def sentences(rows: int, length: int, seed: int) -> list[list[int]]:
+    """Token numbers behind those of the special tokens."""
+    return np.random.Generator(np.random.PCG64(seed)).integers(6, V, (rows, length)).tolist()
+
+
+def loss_sum(network: nn.Module, inputs_BT: Tensor, targets_BT: Tensor, **source: Tensor) -> Tensor:
+    """Sum of -log p over all targets that count, as the pipeline's training has it."""
+    hidden_ND = network(inputs_BT, **source).flatten(0, 1)
+    return sum_cross_entropy(network.readout(hidden_ND), network.output_matrix(), targets_BT.flatten())
+
+
+def next_tokens(x_BT: Tensor) -> tuple[Tensor, Tensor]:
+    """Inputs and targets of the causal objective."""
+    return x_BT[:, :-1], x_BT[:, 1:]
+
+
+def masked_tokens(x_BT: Tensor, masked_BT: Tensor) -> tuple[Tensor, Tensor]:
+    """Inputs and targets of the masked objective where every masked token becomes MASK, as in the paper."""
+    return x_BT.masked_fill(masked_BT, MASK), x_BT.masked_fill(~masked_BT, IGNORED)
+
+
+def descend(network: nn.Module, losses: Callable[[int], Tensor], rows: int) -> None:
+    """One step of plain gradient descent for each row of the data."""
+    optimizer = torch.optim.SGD(network.parameters(), lr=ETA)
+    for row in range(rows):
+        optimizer.zero_grad()
+        losses(row).backward()
+        optimizer.step()
+
+
+def assert_same_parameters(got: tuple, expected: tuple, before: tuple) -> None:
+    """Training has led both to the same place, away from where they were."""
+    for mine, theirs in zip(literal_loops.numbers(got), literal_loops.numbers(expected), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-5)
+    assert not np.allclose(got.W_e, before.W_e, atol=1e-3)
+
+
+# Losses.
+
+
+def test_11_the_loss_of_an_encoder_decoder() -> None:
+    network = random_network(shape(**ORIGINAL), V)
+    theta = weights.encoder_decoder(network)
+    zs, xs = sentences(3, 9, seed=1), sentences(3, 6, seed=2)
+    got = loss_sum(network, *next_tokens(torch.tensor(xs)), source_BS=torch.tensor(zs))
+    expected = sum(literal_loops.ed_loss(z, x, theta) for z, x in zip(zs, xs, strict=True))
+    assert got.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_12_the_loss_of_masked_tokens() -> None:
+    network = random_network(shape(**BERT), V)
+    theta = weights.encoder(network)
+    xs, masked = sentences(3, 8, seed=1), [[0, 5], [7], []]
+    masked_BT = torch.tensor([[t in places for t in range(8)] for places in masked])
+    got = loss_sum(network, *masked_tokens(torch.tensor(xs), masked_BT))
+    expected = sum(literal_loops.e_loss(x, places, MASK, theta) for x, places in zip(xs, masked, strict=True))
+    assert got.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_13_the_loss_of_a_decoder() -> None:
+    network = random_network(shape(**GPT), V)
+    xs = sentences(3, 8, seed=1)
+    got = loss_sum(network, *next_tokens(torch.tensor(xs)))
+    expected = sum(literal_loops.d_loss(x, weights.decoder(network)) for x in xs)
+    assert got.item() == pytest.approx(expected, rel=1e-5)
+
+
+# Gradients and steps.
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_11_training_of_an_encoder_decoder(tied: bool) -> None:
+    """Sinusoids stand still; the encoder learns through the decoder's attention to it."""
+    network = random_network(shape(**ORIGINAL, **TINY, tied=tied, positions="sinusoidal"), V)
+    theta, before = weights.encoder_decoder(network), weights.encoder_decoder(network)
+    zs, xs = sentences(2, 4, seed=1), sentences(2, 3, seed=2)
+    literal_loops.ed_training(zs, xs, theta, epochs=1, eta=ETA, fixed=[theta.W_p])
+    z_BS, x_BT = torch.tensor(zs), torch.tensor(xs)
+    descend(network, lambda n: loss_sum(network, *next_tokens(x_BT[n : n + 1]), source_BS=z_BS[n : n + 1]), rows=2)
+    assert_same_parameters(weights.encoder_decoder(network), theta, before)
+
+
+def test_12_training_on_masked_tokens() -> None:
+    network = random_network(shape(**BERT, **TINY), V)
+    theta, before = weights.encoder(network), weights.encoder(network)
+    xs, p_mask = sentences(2, 5, seed=1), 0.4
+    uniform_BT = np.random.Generator(np.random.PCG64(3)).random((2, 5))
+    uniform = iter(uniform_BT.flatten().tolist())
+    literal_loops.e_training(xs, theta, 1, ETA, p_mask, MASK, lambda: next(uniform))
+    x_BT, masked_BT = torch.tensor(xs), torch.from_numpy(uniform_BT < p_mask)
+    assert 0 < masked_BT.sum() < 10
+    descend(network, lambda n: loss_sum(network, *masked_tokens(x_BT[n : n + 1], masked_BT[n : n + 1])), rows=2)
+    assert_same_parameters(weights.encoder(network), theta, before)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_13_training_of_a_decoder(tied: bool) -> None:
+    network = random_network(shape(**GPT, **TINY, tied=tied), V)
+    theta, before = weights.decoder(network), weights.decoder(network)
+    xs = sentences(2, 5, seed=1)
+    literal_loops.d_training(xs, theta, epochs=1, eta=ETA)
+    x_BT = torch.tensor(xs)
+    descend(network, lambda n: loss_sum(network, *next_tokens(x_BT[n : n + 1])), rows=2)
+    assert_same_parameters(weights.decoder(network), theta, before)
+
+
+# Inference.
+
+# Almost greedy; the network's own distribution; one sharpened.
+temperatures = pytest.mark.parametrize("tau", [1e-3, 1.0, 0.6])
+
+
+def uniforms() -> Callable[[], float]:
+    """The same numbers from [0, 1) at each call."""
+    return np.random.Generator(np.random.PCG64(7)).random
+
+
+def distribution(network: nn.Module, hidden_BTD: Tensor) -> Array:
+    """Of the token after the last."""
+    return torch.softmax(network.unembed(hidden_BTD[0, -1:])[0].double(), dim=0).numpy()
+
+
+@temperatures
+@torch.no_grad()
+def test_14_inference_of_a_decoder(tau: float) -> None:
+    """Reading each token once, with a cache, continues a prompt as reading everything again for each token does."""
+    network = random_network(shape(**GPT), V, seed=2)
+    prompt, count = sentences(1, 4, seed=1)[0], 8
+    expected = literal_loops.d_inference(prompt, weights.decoder(network), count, tau, uniforms())
+
+    uniform, cache, new, got = uniforms(), Cache(), prompt, []
+    for _ in range(count):
+        hidden_BTD = network(torch.tensor([new]), cache=cache)
+        new = [literal_loops.sample(distribution(network, hidden_BTD), tau, uniform)]
+        got += new
+    assert got == expected
+    assert len(set(got)) > 3
+
+
+@temperatures
+@torch.no_grad()
+def test_15_inference_of_an_encoder_decoder(tau: float) -> None:
+    """The source is read once, each token of the answer once."""
+    network = random_network(shape(**ORIGINAL), V, seed=6)
+    z, longest = sentences(1, 9, seed=1)[0], 12
+    expected = literal_loops.ed_inference(z, weights.encoder_decoder(network), tau, BOS, EOS, longest, uniforms())
+
+    uniform, cache, got = uniforms(), Cache(), [BOS]
+    memory = network.encode(torch.tensor([z]))
+    while got[-1] != EOS and len(got) < longest:
+        hidden_BTD = network.decode(torch.tensor([got[-1:]]), memory, cache=cache)
+        got.append(literal_loops.sample(distribution(network, hidden_BTD), tau, uniform))
+    assert got == expected
+    assert len(set(got)) > 3
+
+
+def test_14_sampling_follows_the_distribution_that_the_temperature_makes() -> None:
+    """q is p^(1 / tau) over its sum: the shares of evenly spaced uniform numbers show it."""
+    p, tau = np.array([0.5, 0.3, 0.2]), 0.5
+    evenly = iter((np.arange(3800) + 0.5) / 3800)
+    drawn = [literal_loops.sample(p, tau, lambda: next(evenly)) for _ in range(3800)]
+    assert np.bincount(drawn).tolist() == [2500, 900, 400]  # squares of 5, 3, 2 out of 38
