@@ -24,12 +24,16 @@ class SeededDropout(nn.Module):
         super().__init__()
         self.rate, self.site, self.factor = rate, site, 1.0
 
-    def forward(self, x: Tensor, seeds_B: Tensor | None) -> Tensor:
-        """Drop elements of `x` (B, D) or (B, T, D); `seeds_B` int64, one for each sequence, None for no dropout."""
+    def forward(self, x: Tensor, seeds_B: Tensor | None, noise_shape: tuple[int, ...] | None = None) -> Tensor:
+        """Drop elements of `x` (B, D) or (B, T, D); `seeds_B` int64, one for each sequence, None for no dropout.
+
+        noise_shape: 1 for each dimension of `x` along which elements are dropped together.
+        """
         rate = self.rate * self.factor
         if seeds_B is None or not self.training or rate == 0:
             return x
-        kept = random_bits(seeds_B, self.site, x.shape) >= round(rate * 2**32) - 2**31
+        shape = x.shape if noise_shape is None else torch.Size(noise_shape)
+        kept = random_bits(seeds_B, self.site, shape) >= round(rate * 2**32) - 2**31
         return x * kept.to(x.dtype) * (1 / (1 - rate))  # in this order: 1 / (1 - rate) is not rounded to bf16
 
 
