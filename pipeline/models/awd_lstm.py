@@ -4,12 +4,14 @@ Merity et al. 2018, "Regularizing and Optimizing LSTM Language Models"; the back
 """
 
 import math
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
+from pipeline.models.backbone import Backbone, LayerGroups, linear_weights
 from pipeline.models.cache import Cache
-from pipeline.models.dropout import MIX_1, SeededDropout, set_drop_mult
+from pipeline.models.dropout import MIX_1, SeededDropout
 from pipeline.models.settings import LSTMSettings
 from pipeline.models.weights import Embedding, Linear
 
@@ -67,20 +69,17 @@ class LSTMLayer(nn.Module):
         return hidden_BTH
 
 
-class AWDLSTM(nn.Module):
+class AWDLSTM(Backbone):
     """Embeddings, LSTM layers, and the embeddings again as output matrix.
 
     Four kinds of dropout (Merity et al. 2018, section 4): whole words of a sequence; the same channels at all times of
     a sequence ("locked" or variational, Gal & Ghahramani 2016), on what enters the first layer, between the layers and
     on what leaves the last; and elements of the recurrent matrices, the same for a whole optimiser step. The first two
     are functions of the sequence's seed alone, the last of the step's, which `begin_step` says.
-
-    The weights are not set until `build` has drawn them or a file has filled them.
     """
 
     def __init__(self, settings: LSTMSettings, vocabulary: int) -> None:
-        super().__init__()
-        self.settings, self.vocabulary = settings, vocabulary
+        super().__init__(settings, vocabulary)
         D, N = settings.width, settings.layers
         # Tokens enter as weight * sqrt(D), as in `Transformer`. The original has no factor, and nearly the same weights
         # (uniform(-0.1, 0.1), an RMS of 0.058; here 0.05 at its D = 400): its layers start on inputs close to zero.
@@ -95,7 +94,7 @@ class AWDLSTM(nn.Module):
             LSTMLayer(widths[n], widths[n + 1], settings.weight_dropout, site=N + 2 + n) for n in range(N)
         )
         self.output = None if settings.tied else Embedding(vocabulary, D, std=1 / self.scale)
-        self.output_bias = nn.Parameter(torch.zeros(vocabulary))
+        self.output_bias: nn.Parameter | None = nn.Parameter(torch.zeros(vocabulary))
         self.step_seed: int | None = None
 
     def begin_step(self, seed: int) -> None:
@@ -156,30 +155,37 @@ class AWDLSTM(nn.Module):
         seeds_N = (seeds_B[:, None] + tokens_BT * MIX_1).flatten()  # one for each word of each sequence
         return self.word_dropout(x_BTD.flatten(0, 1), seeds_N, (len(seeds_N), 1)).view_as(x_BTD)
 
-    def readout(self, hidden_ND: Tensor) -> Tensor:
-        """What the output matrix multiplies: the hidden states themselves."""
-        return hidden_ND
+    def input_embeddings(self) -> Embedding:
+        """The embeddings (V, D) of the tokens."""
+        return self.embeddings
 
-    def output_matrix(self) -> Tensor:
-        """The matrix (V, D) whose rows score the next token: `hidden_ND @ output_matrix().T + output_bias`."""
-        return self.embeddings.weight if self.output is None else self.output.weight
+    def input_embeddings(self) -> Embedding:
+        """The embeddings (V, D) of the tokens."""
+        return self.embeddings
 
-    def unembed(self, hidden_ND: Tensor) -> Tensor:
-        """Scores `logits_NV` of the next token, natural logarithms up to a constant."""
-        return nn.functional.linear(hidden_ND, self.output_matrix(), self.output_bias)
+    def reader(self) -> Self:
+        """What a classifier reads with: this network, from now on without its way out."""
+        self.drop_way_out()
+        return self
 
-    def layer_groups(self) -> list[tuple[str, list[nn.Parameter]]]:
+    def layer_groups(self) -> LayerGroups:
         """Parameters from input to output, each in one group: embeddings, layer 1, ..., the last with what follows."""
         groups = [("embeddings", list(self.embeddings.parameters()))]
         groups += [(f"layer {n}", list(layer.parameters())) for n, layer in enumerate(self.layers, start=1)]
-        groups[-1][1].append(self.output_bias)
         if self.output is not None:
             groups[-1][1].extend(self.output.parameters())
+        if self.output_bias is not None:
+            groups[-1][1].append(self.output_bias)
         return groups
 
     def hidden_matrices(self) -> list[nn.Parameter]:
         """The matrices of the layers: what Muon may own."""
-        return [module.weight for module in self.layers.modules() if isinstance(module, Linear)]
+        return linear_weights(self.layers)
+
+    def reader(self) -> Self:
+        """What a classifier reads with: this network, from now on without its way out."""
+        self.output, self.output_bias = None, None
+        return self
 
     def flops_per_token(self, length: int) -> float:
         """Floating-point operations of training on one token, forward and backward: 6 for each weight of a matrix.
@@ -187,7 +193,3 @@ class AWDLSTM(nn.Module):
         The same for every `length`.
         """
         return 6.0 * sum(matrix.numel() for matrix in [*self.hidden_matrices(), self.output_matrix()])
-
-    def set_drop_mult(self, factor: float) -> None:
-        """Scale every dropout rate of the settings by `factor`; `ValueError` if one would reach 1."""
-        set_drop_mult(self, factor)

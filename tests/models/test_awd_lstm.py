@@ -156,6 +156,18 @@ def test_every_parameter_is_in_exactly_one_layer_group(tied: bool) -> None:
     assert set(grouped) == {id(parameter) for parameter in model.parameters()}
 
 
+def test_a_reader_has_only_what_a_classifier_trains() -> None:
+    model, tokens_BT = make(tied=False), tokens(2, 5)
+    hidden_BTD = model(tokens_BT)
+    reader = model.reader()
+    assert torch.equal(reader(tokens_BT), hidden_BTD)
+    assert reader.input_embeddings() is model.embeddings
+    reader(tokens_BT).sum().backward()
+    assert all(parameter.grad is not None for parameter in reader.parameters())
+    grouped = {id(parameter) for _, parameters in reader.layer_groups() for parameter in parameters}
+    assert grouped == {id(parameter) for parameter in reader.parameters()}
+
+
 def test_floating_point_operations_are_six_per_weight_of_a_matrix() -> None:
     model = make()
     matrices = sum(p.numel() for name, p in model.named_parameters() if "bias" not in name)
