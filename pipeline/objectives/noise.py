@@ -23,19 +23,19 @@ class Purpose(IntEnum):
 
 
 def bits(seeds_B: Tensor, purpose: Purpose, count: int) -> Tensor:
-    """Uniform whole numbers from -2^31 to 2^31 - 1: int64 (B, count). The first do not change with `count`."""
-    return random_bits(seeds_B, purpose, torch.Size((len(seeds_B), count))).long()
+    """Uniform whole numbers from -2^31 to 2^31 - 1: int32 (B, count). The first do not change with `count`."""
+    return random_bits(seeds_B, purpose, torch.Size((len(seeds_B), count)))
 
 
 def below(seeds_B: Tensor, purpose: Purpose, count: int, limit: int) -> Tensor:
     """Uniform whole numbers from 0 to limit - 1: int64 (B, count)."""
-    return ((bits(seeds_B, purpose, count) + 2**31) * limit) >> 32
+    return ((bits(seeds_B, purpose, count).long() + 2**31) * limit) >> 32
 
 
 def fractions(seeds_B: Tensor, purpose: Purpose, count: int) -> Tensor:
     """Uniform numbers between 0 and 1, never either of them: float32 (B, count)."""
-    # 23 bits and a half: more would be rounded up to 1 now and then.
-    return ((bits(seeds_B, purpose, count) >> 9) + 2**22 + 0.5).float() / 2**23
+    # 23 bits and a half are what float32 holds exactly; more would be rounded up to 1 now and then.
+    return ((bits(seeds_B, purpose, count) >> 9).float() + (2**22 + 0.5)) / 2**23
 
 
 def choose(seeds_B: Tensor, purpose: Purpose, allowed_BT: Tensor, count: int) -> Tensor:
@@ -43,7 +43,7 @@ def choose(seeds_B: Tensor, purpose: Purpose, allowed_BT: Tensor, count: int) ->
 
     Every set of that many places is equally likely.
     """
-    keys_BT = bits(seeds_B, purpose, allowed_BT.size(1)).masked_fill(~allowed_BT, 2**31)
+    keys_BT = bits(seeds_B, purpose, allowed_BT.size(1)).long().masked_fill(~allowed_BT, 2**31)
     return allowed_BT & (ranks(keys_BT) < count)
 
 
