@@ -22,7 +22,6 @@ from pipeline.objectives.noise import Purpose, bits, fractions
 from pipeline.text.specials import MASK, PAD
 
 DETECTION_WEIGHT = 50.0  # of the mean loss over all tokens, beside the generator's over the masked ones (section 2)
-SHARED = "generator.embeddings.weight"
 
 
 class ReplacedTokenDetection(nn.Module):
@@ -51,9 +50,9 @@ class ReplacedTokenDetection(nn.Module):
         self.generator.embeddings = discriminator.embeddings
         for parameter in discriminator.way_out_parameters():
             parameter.requires_grad_(False)
-        # A file holds the shared tensor once, under the discriminator's name.
-        self.register_state_dict_post_hook(_drop_shared)
-        self.register_load_state_dict_pre_hook(_fill_in_shared)
+        # The shared table is part of the discriminator's state alone: a file may hold a tensor once.
+        self.generator.register_state_dict_post_hook(_leave_out_embeddings)
+        self.generator.register_load_state_dict_pre_hook(_keep_embeddings)
 
     @property
     def settings(self) -> TransformerSettings:
@@ -121,6 +120,10 @@ class ReplacedTokenDetection(nn.Module):
         replaced_BT[places_BT] = sample(self.generator, hidden_ND, seeds_N)
         return replaced_BT
 
+    def companion(self) -> nn.Module:
+        """What is trained beside the discriminator and is needed to go on: the generator, less embeddings, and the head."""
+        return nn.ModuleDict({"generator": self.generator, "head": self.head})
+
     def layer_groups(self) -> LayerGroups:
         """The discriminator's, from input to output, and the generator as a group behind the shared embeddings."""
         untrained = {id(parameter) for parameter in self.discriminator.way_out_parameters()}
@@ -185,9 +188,9 @@ def sample(network: Transformer, hidden_ND: Tensor, seeds_N: Tensor) -> Tensor:
     return torch.cat(drawn)
 
 
-def _drop_shared(module: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
-    state.pop(prefix + SHARED, None)
+def _leave_out_embeddings(generator: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    del state[prefix + "embeddings.weight"]
 
 
-def _fill_in_shared(module: nn.Module, state: dict[str, Any], prefix: str, *others: Any) -> None:
-    state[prefix + SHARED] = state[prefix + "discriminator.embeddings.weight"]
+def _keep_embeddings(generator: nn.Module, state: dict[str, Any], prefix: str, *others: Any) -> None:
+    state[prefix + "embeddings.weight"] = generator.get_parameter("embeddings.weight")
