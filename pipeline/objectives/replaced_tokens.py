@@ -66,9 +66,7 @@ class ReplacedTokenDetection(nn.Module):
 
     def companion(self) -> nn.Module:
         """What trains beside the network that is kept: the generator, but for the shared embeddings, and the head."""
-        beside = nn.ModuleDict({"generator": self.generator, "head": self.head})
-        beside.register_state_dict_post_hook(_drop_shared)
-        return beside
+        return nn.ModuleDict({"generator": self.generator, "head": self.head})
 
     def targets(self, length: int) -> float:
         """The tokens that are masked: what the sum of losses is divided by, per window."""
@@ -119,10 +117,6 @@ class ReplacedTokenDetection(nn.Module):
         replaced_BT = tokens_BT.clone()
         replaced_BT[places_BT] = sample(self.generator, hidden_ND, seeds_N)
         return replaced_BT
-
-    def companion(self) -> nn.Module:
-        """What is trained beside the discriminator and is needed to go on: the generator, less embeddings, and the head."""
-        return nn.ModuleDict({"generator": self.generator, "head": self.head})
 
     def layer_groups(self) -> LayerGroups:
         """The discriminator's, from input to output, and the generator as a group behind the shared embeddings."""
