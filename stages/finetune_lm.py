@@ -9,7 +9,7 @@ from pipeline.config.language_model import FinetuneConfig
 from pipeline.interop.folders import load_language_model
 from pipeline.language_model.spectral import align_embeddings, spectral_embeddings
 from pipeline.language_model.train import Corpora, LanguageModelRun, embeddings_of, set_embeddings
-from pipeline.models.transformer import Transformer
+from pipeline.models.build import Network
 from pipeline.shards.read import TokenCorpus
 
 
@@ -24,13 +24,13 @@ def main(direction: str) -> None:
         run.pass_on(start.model, "no domain corpus: the pretrained model is passed on")
         return
 
-    def move_towards_domain(network: Transformer) -> None:
+    def move_towards_domain(network: Network) -> None:
         print("  embeddings moved towards the domain's co-occurrence spectrum")
         generic = TokenCorpus(Path("data/tokens/generic/train"))
-        spectral_VD = spectral_embeddings(corpora.train, network.settings.width, seed=config.seed)
+        spectral_VD = spectral_embeddings(corpora.train, network.input_embeddings().embedding_dim, seed=config.seed)
         set_embeddings(network, align_embeddings(embeddings_of(network), spectral_VD, generic, corpora.train))
 
-    run.train(start.model, move_towards_domain if config.embeddings == "spectral" else None)
+    run.train(start.model, move_towards_domain if config.embeddings == "spectral" else None, start.companion)
 
 
 if __name__ == "__main__":

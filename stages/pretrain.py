@@ -9,9 +9,8 @@ from pipeline.config.language_model import PretrainConfig
 from pipeline.interop.folders import load_language_model
 from pipeline.language_model.spectral import spectral_embeddings
 from pipeline.language_model.train import Corpora, LanguageModelRun, set_embeddings
-from pipeline.models.build import build
-from pipeline.models.settings import TransformerSettings
-from pipeline.models.transformer import Transformer
+from pipeline.models.build import Network, build
+from pipeline.models.settings import settings_schema
 
 TOKENIZER = Path("models/tokenizer/tokenizer.json")
 
@@ -26,14 +25,16 @@ def main(direction: str) -> None:
         folder = Path("data/pretrained") / choice("pretrained")
         run.pass_on(load_language_model(folder).model, f"taken from {folder}")
         return
-    network = build(chosen("model", TransformerSettings), corpora.train.vocabulary, config.seed)
+    network = build(chosen("model", settings_schema), corpora.train.vocabulary, config.seed)
     if corpora.train.documents == 0:
         run.pass_on(network, "no generic corpus: an untrained network is passed on")
         return
 
-    def start_from_spectrum(network: Transformer) -> None:
+    def start_from_spectrum(network: Network) -> None:
         print("  embeddings from the spectrum of the corpus's co-occurrence counts")
-        set_embeddings(network, spectral_embeddings(corpora.train, network.settings.width, seed=config.seed))
+        set_embeddings(
+            network, spectral_embeddings(corpora.train, network.input_embeddings().embedding_dim, seed=config.seed)
+        )
 
     run.train(network, start_from_spectrum if config.embeddings == "spectral" else None)
 

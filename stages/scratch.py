@@ -10,7 +10,7 @@ from pipeline.config.chosen import chosen
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.hardware import HardwareConfig
 from pipeline.models.build import build
-from pipeline.models.settings import TransformerSettings
+from pipeline.models.settings import settings_schema
 from pipeline.shards.read import TokenCorpus
 
 TOKENS = Path("data/tokens/task")
@@ -20,7 +20,7 @@ def main(direction: str) -> None:
     """Train the classifier from a fresh network; write models/scratch."""
     config = chosen("scratch", ClassifierConfig)
     task = Task.open(Path("data/prepared/task"), TOKENS, reverse=direction == "backward")
-    fresh = build(chosen("model", TransformerSettings), TokenCorpus(TOKENS / "train").vocabulary, config.seed)
+    fresh = build(chosen("model", settings_schema), TokenCorpus(TOKENS / "train").vocabulary, config.seed)
     network = classifier_network(fresh, config, classes=len(task.labels))
     tokenizer = Path("models/tokenizer/tokenizer.json")
     run = ClassifierRun(Path("models/scratch"), Path("results/scratch"), task, tokenizer, direction)

@@ -21,6 +21,11 @@ def hash_numbers(*numbers: int) -> int:
     return int(state[0])
 
 
+def step_seed(seed: int, step: int) -> int:
+    """Seed of the noise that a whole step shares, equal on any number of devices."""
+    return hash_numbers(seed, step, 2) >> 1
+
+
 def sequence_seeds(seed: int, step: int, indices: np.ndarray) -> np.ndarray:
     """Seeds for the sequences of one step: int64 (B,), not negative.
 

@@ -74,7 +74,7 @@ def load_classifier(folder: Path | str) -> LoadedClassifier:
     head, reading = config["head"], config["reading"]
     _require(folder, head, "pooling", "head_width")
     _require(folder, reading, "chunk_tokens", "overlap", "max_tokens", "causal")
-    backbone = empty_network(folder, config)
+    backbone = empty_network(folder, config).reader()
     features, rates = len(head["pooling"]) * backbone.settings.width, (0.0, 0.0)
     network = ClassifierNetwork(
         backbone,

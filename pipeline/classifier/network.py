@@ -10,6 +10,8 @@ from pipeline.classifier.heads import Head
 from pipeline.classifier.pooling import ABSENT, join, summarise
 from pipeline.classifier.reading import Chunks, Reading
 from pipeline.config.classifier import ClassifierConfig
+from pipeline.models.awd_lstm import AWDLSTM
+from pipeline.models.build import Network
 from pipeline.models.transformer import Transformer
 from pipeline.models.weights import initialise
 
@@ -23,7 +25,7 @@ class ClassifierNetwork(nn.Module):
     A document's scores depend on that document alone: not on the other documents of a batch, nor on its padding.
     """
 
-    def __init__(self, backbone: Transformer, head: Head, reading: Reading, pooling: tuple[str, ...]) -> None:
+    def __init__(self, backbone: Transformer | AWDLSTM, head: Head, reading: Reading, pooling: tuple[str, ...]) -> None:
         """`pooling`: some of "last", "max", "mean", in the order in which the head reads them."""
         super().__init__()
         self.backbone = backbone
@@ -101,20 +103,26 @@ class ClassifierNetwork(nn.Module):
         """2-D weights inside the blocks: what Muon may own."""
         return self.backbone.hidden_matrices()
 
+    def begin_step(self, seed: int) -> None:
+        """Told before each optimiser step; see `Backbone.begin_step`."""
+        self.backbone.begin_step(seed)
+
     def set_drop_mult(self, factor: float) -> None:
         """Scale the backbone's dropout rates; the head's are the classifier config's own."""
         self.backbone.set_drop_mult(factor)
 
 
-def classifier_network(backbone: Transformer, config: ClassifierConfig, classes: int) -> ClassifierNetwork:
+def classifier_network(network: Network, config: ClassifierConfig, classes: int) -> ClassifierNetwork:
     """Put a new head, initialised from `config.seed`, on a language model's network (which is used, not copied)."""
+    backbone = network.reader()
     positions = backbone.settings.max_positions
     if config.chunk_tokens > positions:
         raise UserError(
             f"`chunk_tokens: {config.chunk_tokens}` of the classifier is more than the model's "
             f"`max_positions: {positions}`; lower it"
         )
-    reading = Reading(config.chunk_tokens, config.overlap, config.max_tokens, config.gradient_chunks, config.causal)
+    causal = backbone.settings.family == "decoder" if config.causal == "auto" else config.causal
+    reading = Reading(config.chunk_tokens, config.overlap, config.max_tokens, config.gradient_chunks, causal)
     features = len(config.pooling) * backbone.settings.width
     head = Head(features, classes, width=config.head_width, dropout=config.head_dropout)
     initialise(head, config.seed)

@@ -10,7 +10,7 @@ import torch
 
 from pipeline.base.files import digest
 from pipeline.batches.buckets import BucketPlan
-from pipeline.batches.seeds import sequence_seeds
+from pipeline.batches.seeds import sequence_seeds, step_seed
 from pipeline.classifier.artifact import save_classifier
 from pipeline.classifier.data import LabelledDocuments, Task
 from pipeline.classifier.loss import balanced_weights
@@ -90,6 +90,7 @@ class ClassifierTraining:
             micros.append(self.train.batch(mine[part], self.network.reading) | {"seeds_B": seeds_B[part]})
         return {
             "micro_batches": micros,
+            "step_seed": step_seed(self.config.seed, phase * PHASE_STRIDE + step),
             "denominator": float(len(whole)),
             "tokens_in_step": int(np.minimum(self.train.lengths[whole], self.config.max_tokens).sum()),
         }

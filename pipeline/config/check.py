@@ -9,6 +9,7 @@ from pipeline.base.files import read_json
 from pipeline.config.choices import SCHEMAS, Choices
 from pipeline.config.chosen import CHOICES, CONFIGS, FOLDERS, read_choices
 from pipeline.config.read import load, parse
+from pipeline.config.suitable import one_way, unsuitable
 from pipeline.config.summary import summary
 
 RAW = Path("data/raw")
@@ -38,6 +39,7 @@ def check_all(values: Mapping[str, Any] | None = None) -> list[Checked]:
     _check_pretrained(choices, configs)
     _check_something_to_read(configs)
     _check_lengths(choices, configs)
+    _check_objectives(choices, configs)
 
     lines = {key: Checked(key, _file(key, getattr(choices, key)), summary(configs[key])) for key in FOLDERS}
     model = "not used" if choices.pretrained == "none" else "the language model to start from"
@@ -147,3 +149,17 @@ def _check_lengths(choices: Choices, configs: Mapping[str, Any]) -> None:
                 f"{_file(key, getattr(choices, key))}: `{name}: {length}` is longer than `max_positions: {positions}` "
                 f"of {where}; take at most {positions}"
             )
+
+
+def _check_objectives(choices: Choices, configs: Mapping[str, Any]) -> None:
+    """A network can only be trained to do what its family allows."""
+    settings, model = configs["model"], _file("model", choices.model)
+    stages = ("pretrain", "finetune_lm") if configs["pretrain"].start == "scratch" else ()
+    for key in stages:
+        if reason := unsuitable(configs[key].objective, settings):
+            file = _file(key, getattr(choices, key))
+            raise UserError(f"{file}: `objective: {configs[key].objective}` does not fit {model}: {reason}")
+    for key in ("classifier", "scratch") if stages else ("scratch",):
+        if configs[key].causal is False and (reason := one_way(settings)):
+            file = _file(key, getattr(choices, key))
+            raise UserError(f"{file}: `causal: false` does not fit {model}: {reason}; write `causal: auto`")

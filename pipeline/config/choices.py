@@ -8,7 +8,7 @@ from pipeline.config.dataset import DatasetConfig
 from pipeline.config.hardware import HardwareConfig
 from pipeline.config.language_model import FinetuneConfig, PretrainConfig
 from pipeline.config.tokenizer import TokenizerConfig
-from pipeline.models.settings import TransformerSettings
+from pipeline.models.settings import settings_schema
 
 Direction = Literal["forward", "backward"]
 
@@ -40,7 +40,7 @@ SCHEMAS: dict[str, Any] = {
     "domain": DatasetConfig,
     "task": DatasetConfig,
     "tokenizer": TokenizerConfig,
-    "model": TransformerSettings,
+    "model": settings_schema,
     "pretrain": PretrainConfig,
     "finetune_lm": FinetuneConfig,
     "classifier": ClassifierConfig,

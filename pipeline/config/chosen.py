@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.base.errors import UserError, suggest
-from pipeline.config.read import load, read_yaml
+from pipeline.config.read import SchemaOf, load, read_yaml
 
 Schema = TypeVar("Schema")
 CONFIGS = Path("configs")
@@ -45,6 +45,6 @@ def path_of(key: str) -> Path:
     return CONFIGS / FOLDERS[key] / f"{choice(key)}.yaml"
 
 
-def chosen(key: str, schema: type[Schema]) -> Schema:
+def chosen(key: str, schema: SchemaOf[Schema]) -> Schema:
     """Load and validate the file behind a choice. Paths are relative to the repository root."""
     return load(schema, path_of(key))

@@ -40,8 +40,8 @@ class ClassifierConfig(TrainingConfig):
     gradient_chunks: Count = 2
     # ... and no more than this many tokens of one document; what is left out is counted.
     max_tokens: Count = 4096
-    # Read documents with the causal mask of the language model, or see both sides.
-    causal: bool = True
+    # Each token sees itself and those before it (true) or its whole chunk; auto: as the network's family does.
+    causal: bool | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
         if self.overlap >= self.chunk_tokens:

@@ -1,6 +1,7 @@
 """Read a YAML file into a frozen dataclass; every mistake is one line with file, key and allowed values."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from pipeline.base.errors import UserError, suggest
 
 Schema = TypeVar("Schema")
+# A schema, or what chooses one by the keys of a file.
+SchemaOf = type[Schema] | Callable[[dict[str, Any]], type[Schema]]
 STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
@@ -35,13 +38,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def parse(schema: type[Schema], values: dict[str, Any], where: str) -> Schema:
+def parse(schema_of: SchemaOf[Schema], values: dict[str, Any], where: str) -> Schema:
     """Validate `values` against a frozen dataclass; `where` names their file in the message.
 
     Types are strict (a word is not a number), lists become tuples (schemas are frozen), unknown keys are
     refused with the nearest known one, and a `__post_init__` of the schema may refuse impossible
     combinations with `ValueError`.
     """
+    schema: type[Schema] = schema_of if isinstance(schema_of, type) else schema_of(values)
     if getattr(schema, "__pydantic_config__", None) is None:
         schema.__pydantic_config__ = STRICT  # type: ignore[attr-defined]
     try:
@@ -50,7 +54,7 @@ def parse(schema: type[Schema], values: dict[str, Any], where: str) -> Schema:
         raise UserError(f"{where}: {_explain(schema, error.errors(include_url=False))}") from error
 
 
-def load(schema: type[Schema], path: Path) -> Schema:
+def load(schema: SchemaOf[Schema], path: Path) -> Schema:
     """Read and validate one config file."""
     return parse(schema, read_yaml(path), str(path))
 

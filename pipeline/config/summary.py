@@ -8,7 +8,7 @@ from pipeline.config.hardware import HardwareConfig
 from pipeline.config.language_model import LanguageModelConfig, PretrainConfig
 from pipeline.config.tokenizer import TokenizerConfig
 from pipeline.config.training import TrainingConfig
-from pipeline.models.settings import TransformerSettings
+from pipeline.models.settings import LSTMSettings, TransformerSettings
 
 
 def summary(config: Any) -> str:
@@ -21,10 +21,12 @@ def summary(config: Any) -> str:
         case TransformerSettings():
             shape = f"{config.layers} layers, width {config.width}, {config.heads} heads"
             return f"{config.family}, {shape}, {config.max_positions:,} positions"
-        case PretrainConfig(start="folder"):
+        case LSTMSettings():
+            return f"AWD-LSTM, {config.layers} layers, width {config.width}, {config.hidden} inside"
+        case PretrainConfig(start="folder") | PretrainConfig(start="huggingface"):
             return "no training: starts from a finished language model"
         case LanguageModelConfig():
-            return f"{config.tokens:,} tokens at {config.batch_tokens:,} a step, {_rates(config)}"
+            return f"{config.objective}, {config.tokens:,} tokens at {config.batch_tokens:,} a step, {_rates(config)}"
         case ClassifierConfig():
             return f"unfreeze {config.unfreeze}, epochs {config.epochs:g}, {_rates(config)}"
         case HardwareConfig():

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
+from torch import nn
 
 from pipeline.base.errors import UserError, suggest
 from pipeline.base.files import read_json, sha256, whole_folder, write_json
 from pipeline.config.read import parse
 from pipeline.interop.tensors import load_tensors, save_tensors
-from pipeline.models.build import FAMILIES
-from pipeline.models.settings import TransformerSettings
-from pipeline.models.transformer import Transformer
+from pipeline.models.build import Network, new_network
+from pipeline.models.settings import ModelSettings, settings_schema
 
+# What was trained beside the network and a later stage goes on with, where the objective has such a thing.
+COMPANION = "companion.safetensors"
 MODEL, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
 LANGUAGE_MODEL = "language_model"  # `kind` in config.json
 
@@ -23,21 +25,27 @@ LANGUAGE_MODEL = "language_model"  # `kind` in config.json
 class LoadedModel:
     """What a language model's folder holds."""
 
-    model: Transformer
-    settings: TransformerSettings
+    model: Network
+    settings: ModelSettings
     vocabulary: int
     direction: str
     # The file; `config.json` and the weights were checked against it.
     tokenizer: Path
+    # `companion.safetensors`, if the folder has one.
+    companion: Path | None
 
 
-def save_language_model(folder: Path | str, model: Transformer, *, direction: str, tokenizer: Path) -> None:
+def save_language_model(
+    folder: Path | str, model: Network, *, direction: str, tokenizer: Path, companion: nn.Module | None = None
+) -> None:
     """Write a language model and a copy of its tokenizer; `folder` is replaced as a whole or left as it was."""
     config = network_config(LANGUAGE_MODEL, model, direction=direction, tokenizer=tokenizer)
     with whole_folder(folder) as partial:
         save_tensors(partial / MODEL, model)
         write_json(partial / CONFIG, config)
         shutil.copyfile(tokenizer, partial / TOKENIZER)
+        if companion is not None:
+            save_tensors(partial / COMPANION, companion)
 
 
 def load_language_model(folder: Path | str) -> LoadedModel:
@@ -46,10 +54,11 @@ def load_language_model(folder: Path | str) -> LoadedModel:
     config = read_config(folder, LANGUAGE_MODEL)
     model = empty_network(folder, config)
     load_tensors(folder / MODEL, model)
-    return LoadedModel(model, model.settings, model.vocabulary, config["direction"], folder / TOKENIZER)
+    companion = folder / COMPANION if (folder / COMPANION).is_file() else None
+    return LoadedModel(model, model.settings, model.vocabulary, config["direction"], folder / TOKENIZER, companion)
 
 
-def network_config(kind: str, model: Transformer, *, direction: str, tokenizer: Path) -> dict[str, Any]:
+def network_config(kind: str, model: Network, *, direction: str, tokenizer: Path) -> dict[str, Any]:
     """The part of config.json that every folder with a network has."""
     return {
         "kind": kind,
@@ -76,10 +85,10 @@ def read_config(folder: Path, kind: str) -> dict[str, Any]:
     return config
 
 
-def empty_network(folder: Path, config: dict[str, Any]) -> Transformer:
+def empty_network(folder: Path, config: dict[str, Any]) -> Network:
     """The network that a config.json describes, its weights not yet set."""
-    settings = parse(TransformerSettings, config["model"], f"{folder / CONFIG}, model")
-    return FAMILIES[settings.family](settings, config["vocabulary"])
+    settings: ModelSettings = parse(settings_schema, config["model"], f"{folder / CONFIG}, model")
+    return new_network(settings, config["vocabulary"])
 
 
 def _check_tokenizer(tokenizer: Path, config: dict[str, Any], path: Path) -> None:

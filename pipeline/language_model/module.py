@@ -5,69 +5,79 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.config.language_model import LanguageModelConfig
-from pipeline.models.transformer import Transformer
-from pipeline.objectives.causal import windows_to_inputs_and_targets
-from pipeline.objectives.cross_entropy import sum_cross_entropy
+from pipeline.language_model.carry import CarriedLosses
+from pipeline.language_model.losses import Losses
 from pipeline.training.module import TrainingModule
 
 
 class LanguageModelModule(TrainingModule):
-    """Next-token prediction; reports loss in nats per token, perplexity and bits per byte."""
+    """Training by an objective; reports loss in nats per target and, where it means something, bits per byte."""
 
-    network: Transformer
     config: LanguageModelConfig
 
     def __init__(
         self,
-        network: Transformer,
+        network: nn.Module,
+        losses: Losses,
         config: LanguageModelConfig,
         micro_batch: int,
         title: str,
-        validation_NT1: Tensor,
+        validation: tuple[Tensor, Tensor],
         bytes_per_token: float,
     ) -> None:
-        """`validation_NT1`: N windows of T + 1 tokens, read at each validation; N may be 0."""
+        """`validation`: N windows (N, T + 1), read at each validation, and their seeds (N); N may be 0."""
         super().__init__(network, config, micro_batch, title)
-        self.validation_NT1 = validation_NT1
+        self.losses = losses
+        self.validation_NT1, self.validation_seeds_N = validation
         self.bytes_per_token = bytes_per_token
 
     def micro_batches(self, batch: dict[str, Any]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Windows (B, T + 1) and their dropout seeds (B)."""
+        """Windows (B, T + 1) and their seeds (B)."""
+        if isinstance(self.losses, CarriedLosses):
+            self.losses.begin_step()
         yield from zip(
             batch["windows_BT1"].split(self.micro_batch), batch["seeds_B"].split(self.micro_batch), strict=True
         )
 
     def loss_sum(self, micro: tuple[Tensor, Tensor]) -> Tensor:
-        """Sum of -log p(token | those before it) over a micro batch, in nats."""
+        """Sum of the objective's loss over a micro batch, in nats."""
         windows_BT1, seeds_B = micro
-        return self._nats(windows_BT1, seeds_B)
+        return self.losses.loss_sum(windows_BT1, seeds_B)
 
-    def _nats(self, windows_BT1: Tensor, seeds_B: Tensor | None) -> Tensor:
-        inputs_BT, targets_BT = windows_to_inputs_and_targets(windows_BT1)
-        hidden_BTD = self.network(inputs_BT, seeds_B=seeds_B)
-        return sum_cross_entropy(hidden_BTD.flatten(0, 1), self.network.output_matrix(), targets_BT.flatten())
+    def extra_state(self) -> list[Tensor]:
+        """What the network carries from step to step."""
+        carries = isinstance(self.losses, CarriedLosses)
+        return self.losses.gathered(self.trainer.world_size) if carries else []  # type: ignore[attr-defined]
+
+    def load_extra_state(self, state: list[Tensor], rank: int, world: int) -> None:
+        """Carry on from there."""
+        if isinstance(self.losses, CarriedLosses):
+            self.losses.restore(state, rank, world)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Mean loss over the validation windows, shared out over the ranks; nothing where there are none."""
-        windows = len(self.validation_NT1)
-        if not windows:
+        if not len(self.validation_NT1):
             return {}
         self.network.eval()
         total = torch.zeros(2, dtype=torch.float64, device="cpu" if self.device.type == "mps" else self.device)
-        mine_NT1 = self.validation_NT1[self.global_rank :: self.trainer.world_size]
+        mine = slice(self.global_rank, None, self.trainer.world_size)
+        micros = (part[mine].split(self.micro_batch) for part in (self.validation_NT1, self.validation_seeds_N))
         with self.trainer.precision_plugin.forward_context():
-            for micro_BT1 in mine_NT1.split(self.micro_batch):
-                total[0] += self._nats(micro_BT1.to(self.device), None).to(total.device, torch.float64)
-                total[1] += micro_BT1[:, 1:].numel()
+            for windows_BT1, seeds_B in zip(*micros, strict=True):
+                sums = self.losses.measured_sum(windows_BT1.to(self.device), seeds_B.to(self.device))
+                total += torch.stack([part.to(total.device, torch.float64) for part in sums])
         self.network.train()
         if self.trainer.world_size > 1:
             total = self.trainer.strategy.reduce(total, reduce_op="sum")
         loss = (total[0] / total[1]).item()
-        return {"validation_loss": loss, "validation_bits_per_byte": bits_per_byte(loss, self.bytes_per_token)}
+        measured = {"validation_loss": loss}
+        if self.losses.per_byte:
+            measured["validation_bits_per_byte"] = bits_per_byte(loss, self.bytes_per_token)
+        return measured
 
 
 def bits_per_byte(loss: float, bytes_per_token: float) -> float:

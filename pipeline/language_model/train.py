@@ -11,13 +11,16 @@ from torch import Tensor
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import sha256
-from pipeline.batches.seeds import sequence_seeds
+from pipeline.batches.seeds import sequence_seeds, step_seed
+from pipeline.batches.streams import StreamPlan
 from pipeline.batches.windows import WindowPlan, read_windows, validation_starts
 from pipeline.config.hardware import HardwareConfig
 from pipeline.config.language_model import LanguageModelConfig
 from pipeline.interop.folders import save_language_model
 from pipeline.language_model.module import LanguageModelModule, perplexity
-from pipeline.models.transformer import Transformer
+from pipeline.language_model.task import LanguageModelTask, task_of
+from pipeline.models.awd_lstm import AWDLSTM
+from pipeline.models.build import Network
 from pipeline.shards.read import TokenCorpus
 from pipeline.training.module import Phase
 from pipeline.training.place import Place
@@ -26,6 +29,7 @@ from pipeline.training.resume import ResumeFolder, weights_digest
 from pipeline.training.run import run_phases, this_rank
 
 MEASURED = "validation_bits_per_byte"
+VALIDATION = 2**62  # in the place of a step: the noise of what is measured, the same each time
 
 
 @dataclass(frozen=True)
@@ -65,64 +69,79 @@ class LanguageModelRun:
                 f"{tokenizer}: is not the tokenizer that made {corpora.train.folder}; run `dvc repro` to tokenise again"
             )
 
-    def pass_on(self, network: Transformer, why: str) -> None:
+    def pass_on(self, network: Network, why: str) -> None:
         """Write the network as it is: an optional stage that has nothing to do."""
         print(f"  {why}")
         save_language_model(self.out, network, direction=self.direction, tokenizer=self.tokenizer)
         write_results(self.results, {"steps": 0, "tokens": 0, "note": why}, None, MEASURED, {"seconds": 0.0})
 
-    def train(self, network: Transformer, initialise: Callable[[Transformer], None] | None) -> None:
+    def train(
+        self, network: Network, initialise: Callable[[Network], None] | None, companion: Path | None = None
+    ) -> None:
         """Train for the config's budget, from the last checkpoint if a run was cut off; then write the outs.
 
-        `initialise` changes the network's start; it is not called when a run is resumed.
+        `initialise` changes the network's start; it is not called when a run is resumed. `companion`: the file of what
+        an earlier stage trained beside the network and this one goes on with.
         """
         config, place = self.config, Place(self.hardware, self.config.precision)
         if config.length > (most := network.settings.max_positions):
             raise UserError(f"`length: {config.length}` is longer than the model's `max_positions: {most}`; lower it")
-        plan = WindowPlan(self.corpora.train.tokens, config.length, config.batch_tokens, config.seed)
+        plan = self._plan(network)
         steps = max(1, round(config.tokens / config.batch_tokens))
         with ResumeFolder(f"{self.stage}-{self.direction}", self._depends_on(network), this_rank()) as resume:
             torch.set_num_threads(place.threads)
             if initialise is not None and resume.load() is None:
                 initialise(network)
-            network.set_drop_mult(config.drop_mult)
-            module = self._module(network, place)
+            task = task_of(network, config, self.tokenizer, companion)
+            task.trainee.set_drop_mult(config.drop_mult)
+            module = self._module(task, place)
             run_phases(
                 module,
                 [Phase("", steps, validate_every=config.validate_every)],
-                lambda _phase, step, rank, world: self._share(plan, step, rank, world),
+                lambda _phase, step, rank, world: self._share(plan, task, step, rank, world),
                 resume=resume,
                 place=place,
             )
             if this_rank() == 0:
-                facts = run_facts(module, place, network.flops_per_token(config.length))
-                self._write(network, module, steps, facts)
+                facts = run_facts(module, place, task.trainee.flops_per_token(config.length))
+                self._write(task, module, steps, facts)
                 resume.finish()
 
-    def _module(self, network: Transformer, place: Place) -> LanguageModelModule:
+    def _plan(self, network: Network) -> WindowPlan:
+        """Shuffled windows; streams for a network that carries its state along."""
+        config, tokens = self.config, self.corpora.train.tokens
+        if isinstance(network, AWDLSTM):
+            backward = self.direction == "backward"
+            return StreamPlan(tokens, config.length, config.batch_tokens, config.seed, reverse=backward)
+        return WindowPlan(tokens, config.length, config.batch_tokens, config.seed)
+
+    def _module(self, task: LanguageModelTask, place: Place) -> LanguageModelModule:
         config, validation = self.config, self.corpora.validation
         starts, length = validation_starts(validation.tokens, config.length, config.validation_tokens)
         windows = read_windows(validation, starts, length, reverse=self.direction == "backward")
+        seeds = sequence_seeds(config.seed, VALIDATION, np.arange(len(windows)))
         return LanguageModelModule(
-            network,
+            task.trainee,
+            task.losses,
             config,
-            place.micro_batch(network.settings, config.length, config.batch_tokens // config.length),
+            place.micro_batch(task.network.settings, config.length, config.batch_tokens // config.length),
             f"{self.stage} {self.direction}",
-            torch.from_numpy(windows),
+            (torch.from_numpy(windows), torch.from_numpy(seeds)),
             validation.text_bytes / max(1, validation.tokens),
         )
 
-    def _share(self, plan: WindowPlan, step: int, rank: int, world: int) -> dict[str, Any]:
+    def _share(self, plan: WindowPlan, task: LanguageModelTask, step: int, rank: int, world: int) -> dict[str, Any]:
         rows, starts = plan.share(step, rank, world)
         windows = read_windows(self.corpora.train, starts, self.config.length, reverse=self.direction == "backward")
         return {
             "windows_BT1": torch.from_numpy(windows),
             "seeds_B": torch.from_numpy(sequence_seeds(self.config.seed, step, rows)),
-            "denominator": float(self.config.batch_tokens),
+            "step_seed": step_seed(self.config.seed, step),
+            "denominator": task.losses.targets(self.config.length) * plan.batch,
             "tokens_in_step": self.config.batch_tokens,
         }
 
-    def _depends_on(self, network: Transformer) -> list[str]:
+    def _depends_on(self, network: Network) -> list[str]:
         """What the weights depend on beside the code: config, shape, start, tokens."""
         parts = (self.corpora.train, self.corpora.validation)
         return [
@@ -133,7 +152,8 @@ class LanguageModelRun:
             *(sha256(part.folder / "index.json") for part in parts),
         ]
 
-    def _write(self, network: Transformer, module: LanguageModelModule, steps: int, facts: dict[str, Any]) -> None:
+    def _write(self, task: LanguageModelTask, module: LanguageModelModule, steps: int, facts: dict[str, Any]) -> None:
+        network = task.network
         first = next((row["validation_loss"] for row in module.curve if "validation_loss" in row), None)
         last = next((row for row in reversed(module.curve) if "validation_loss" in row), None)
         metrics: dict[str, Any] = {
@@ -145,26 +165,30 @@ class LanguageModelRun:
         }
         if last is not None:
             loss = float(last["validation_loss"])
-            metrics |= {
-                "loss": loss,
-                "loss_at_start": first,
-                "perplexity": perplexity(loss),
-                "bits_per_byte": last[MEASURED],
-            }
-            print(f"  loss {loss:.4f} | perplexity {perplexity(loss):.1f} | {last[MEASURED]:.3f} bits per byte")
-        network.set_drop_mult(1.0)
-        save_language_model(self.out, network, direction=self.direction, tokenizer=self.tokenizer)
+            metrics |= {"objective": self.config.objective, "loss": loss, "loss_at_start": first}
+            metrics["perplexity"] = perplexity(loss)
+            said = f"  loss {loss:.4f} | perplexity {perplexity(loss):.1f}"
+            if MEASURED in last:
+                metrics["bits_per_byte"] = last[MEASURED]
+                said += f" | {last[MEASURED]:.3f} bits per byte"
+            print(said)
+        task.trainee.set_drop_mult(1.0)
+        save_language_model(
+            self.out, network, direction=self.direction, tokenizer=self.tokenizer, companion=task.companion
+        )
         write_results(self.results, metrics, module, MEASURED, facts)
 
 
 @torch.no_grad()
-def set_embeddings(network: Transformer, unit_VD: np.ndarray) -> None:
-    """Set the embeddings from vectors of unit RMS, in the scale that the network stores them (divided by sqrt(D))."""
-    network.embeddings.weight.copy_(torch.from_numpy(unit_VD) / network.settings.width**0.5)
+def set_embeddings(network: Network, unit_VE: np.ndarray) -> None:
+    """Set the embeddings from vectors of unit RMS, at the scale that the network's own start has."""
+    embeddings = network.input_embeddings()
+    embeddings.weight.copy_(torch.from_numpy(unit_VE) * embeddings.std)
 
 
 @torch.no_grad()
-def embeddings_of(network: Transformer) -> np.ndarray:
-    """The embeddings at unit RMS, as `set_embeddings` takes them: (V, D) float32."""
-    weight_VD: Tensor = network.embeddings.weight
-    return (weight_VD * network.settings.width**0.5).cpu().float().numpy()
+def embeddings_of(network: Network) -> np.ndarray:
+    """The embeddings as `set_embeddings` takes them: (V, E) float32, of unit RMS at the network's own start."""
+    embeddings = network.input_embeddings()
+    weight_VE: Tensor = embeddings.weight
+    return (weight_VE / embeddings.std).cpu().float().numpy()

@@ -93,8 +93,9 @@ class AWDLSTM(Backbone):
         self.layers = nn.ModuleList(
             LSTMLayer(widths[n], widths[n + 1], settings.weight_dropout, site=N + 2 + n) for n in range(N)
         )
+        self.transform = self.transform_norm = None
         self.output = None if settings.tied else Embedding(vocabulary, D, std=1 / self.scale)
-        self.output_bias: nn.Parameter | None = nn.Parameter(torch.zeros(vocabulary))
+        self.output_bias = nn.Parameter(torch.zeros(vocabulary))
         self.step_seed: int | None = None
 
     def begin_step(self, seed: int) -> None:
@@ -159,10 +160,6 @@ class AWDLSTM(Backbone):
         """The embeddings (V, D) of the tokens."""
         return self.embeddings
 
-    def input_embeddings(self) -> Embedding:
-        """The embeddings (V, D) of the tokens."""
-        return self.embeddings
-
     def reader(self) -> Self:
         """What a classifier reads with: this network, from now on without its way out."""
         self.drop_way_out()
@@ -172,20 +169,12 @@ class AWDLSTM(Backbone):
         """Parameters from input to output, each in one group: embeddings, layer 1, ..., the last with what follows."""
         groups = [("embeddings", list(self.embeddings.parameters()))]
         groups += [(f"layer {n}", list(layer.parameters())) for n, layer in enumerate(self.layers, start=1)]
-        if self.output is not None:
-            groups[-1][1].extend(self.output.parameters())
-        if self.output_bias is not None:
-            groups[-1][1].append(self.output_bias)
+        groups[-1][1].extend(self.way_out_parameters())
         return groups
 
     def hidden_matrices(self) -> list[nn.Parameter]:
         """The matrices of the layers: what Muon may own."""
         return linear_weights(self.layers)
-
-    def reader(self) -> Self:
-        """What a classifier reads with: this network, from now on without its way out."""
-        self.output, self.output_bias = None, None
-        return self
 
     def flops_per_token(self, length: int) -> float:
         """Floating-point operations of training on one token, forward and backward: 6 for each weight of a matrix.

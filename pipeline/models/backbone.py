@@ -1,6 +1,7 @@
 """What every network of this tree has: embeddings where tokens enter, and scores of the vocabulary where they leave."""
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -8,27 +9,33 @@ from torch import Tensor, nn
 
 from pipeline.models.dropout import set_drop_mult
 from pipeline.models.norms import norm
-from pipeline.models.settings import TransformerSettings
+from pipeline.models.settings import ModelSettings, TransformerSettings
 from pipeline.models.weights import Embedding, Linear, inner_std
 
 LayerGroups = list[tuple[str, list[nn.Parameter]]]
 
 
 class Backbone(nn.Module):
-    """Base of `Transformer` and `EncoderDecoder`: its way out, from hidden states to scores of the vocabulary.
+    """Base of `Transformer`, `EncoderDecoder` and `AWDLSTM`: the way out, from hidden states to scores.
 
     The weights are not set until `build` has drawn them or a file has filled them.
     """
 
-    def __init__(self, settings: TransformerSettings, vocabulary: int) -> None:
+    settings: Any
+    transform: Linear | None
+    transform_norm: nn.Module | None
+    # The output embeddings (V, E) where they are not those of the input, and a bias (V).
+    output: Embedding | None
+    output_bias: nn.Parameter | None
+
+    def __init__(self, settings: ModelSettings, vocabulary: int) -> None:
         super().__init__()
         self.settings, self.vocabulary = settings, vocabulary
 
     def make_way_out(self) -> None:
-        """Create the modules between the last hidden states and the scores, as the settings ask for them."""
+        """Create the modules between the last hidden states and the scores, as a Transformer's settings ask for."""
         settings, D, E = self.settings, self.settings.width, self.settings.token_width
-        self.transform: Linear | None = None
-        self.transform_norm: nn.Module | None = None
+        self.transform = self.transform_norm = None
         if settings.output_transform:
             self.transform = Linear(D, E, bias=settings.bias, std=inner_std(settings))
             self.transform_norm = norm(settings, E)
@@ -79,7 +86,7 @@ class Backbone(nn.Module):
         set_drop_mult(self, factor)
 
     def begin_step(self, seed: int) -> None:
-        """Told before each optimiser step; noise that a whole step shares would come from `seed`. Here there is none."""
+        """Told before each optimiser step; noise that a whole step shares comes from `seed`. Here there is none."""
 
 
 def embedding_scale(settings: TransformerSettings) -> float:

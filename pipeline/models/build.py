@@ -13,7 +13,9 @@ def new_network(settings: ModelSettings, vocabulary: int) -> Network:
     """The network of the settings, its weights not yet set."""
     if isinstance(settings, LSTMSettings):
         return AWDLSTM(settings, vocabulary)
-    return EncoderDecoder(settings, vocabulary) if settings.family == "encoder_decoder" else Transformer(settings, vocabulary)
+    if settings.family == "encoder_decoder":
+        return EncoderDecoder(settings, vocabulary)
+    return Transformer(settings, vocabulary)
 
 
 def build(settings: ModelSettings, vocabulary: int, seed: int) -> Network:

@@ -121,6 +121,7 @@ class TrainingModule(pl.LightningModule, ABC):
         for group in optimizer.param_groups:  # type: ignore[union-attr]
             group["lr"] = group["peak"] * factor
 
+        self.network.begin_step(batch["step_seed"])  # type: ignore[operator]
         loss = self._gradients(batch)
         trainable = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         norm = nn.utils.clip_grad_norm_(trainable, self.config.clip or math.inf)
@@ -219,9 +220,19 @@ class TrainingModule(pl.LightningModule, ABC):
 
     # The resume state.
 
+    def extra_state(self) -> list[Tensor]:
+        """Tensors beside weights and optimiser that the next step depends on, of all processes together."""
+        return []
+
+    def load_extra_state(self, state: list[Tensor], rank: int, world: int) -> None:
+        """Take this process's part of `extra_state` again."""
+
     def save_state(self) -> None:
-        """Keep everything that the rest of the run depends on."""
-        if self.resume is None or self.global_rank:
+        """Keep everything that the rest of the run depends on; every process calls it, the first one writes."""
+        if self.resume is None:
+            return
+        extra = self.extra_state()
+        if self.global_rank:
             return
         optimizer = self.optimizers(use_pl_optimizer=False)
         position = self.position
@@ -235,11 +246,13 @@ class TrainingModule(pl.LightningModule, ABC):
                 "tokens": position.tokens,
                 "seconds": position.seconds + time.monotonic() - self.started,
                 "micro_batch": self.micro_batch,
+                "extra": extra,
             },
         )
 
-    def load_state(self, state: dict[str, Any]) -> None:
+    def load_state(self, state: dict[str, Any], rank: int, world: int) -> None:
         """Go back to a state of `save_state`; the optimiser takes its part when the phase begins."""
+        self.load_extra_state(state["extra"], rank, world)
         self.network.load_state_dict(state["network"])
         self.position = Position(state["phase"], state["step"], state["tokens"], state["seconds"])
         self.curve = state["curve"]

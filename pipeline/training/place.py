@@ -8,7 +8,7 @@ import torch
 
 from pipeline.base.errors import UserError
 from pipeline.config.hardware import HardwareConfig
-from pipeline.models.settings import TransformerSettings
+from pipeline.models.settings import ModelSettings
 from pipeline.training.environment import resolve_device, resolve_precision, usable_processors
 
 SHARE_OF_MEMORY = 0.25  # of the device's memory, for activations; the rest is weights, optimiser, text and other work
@@ -55,7 +55,7 @@ class Place:
             return int(self.hardware.threads)
         return max(1, usable_processors() // (self.devices if self.device == "cpu" else 1))
 
-    def micro_batch(self, settings: TransformerSettings, length: int, most: int) -> int:
+    def micro_batch(self, settings: ModelSettings, length: int, most: int) -> int:
         """How many sequences of `length` tokens go through the network at once: 1 to `most`.
 
         The result of a run does not depend on it beyond rounding. `auto` estimates it from the shape and the memory
@@ -65,8 +65,7 @@ class Place:
         if self.hardware.micro_batch != "auto":
             return min(most, int(self.hardware.micro_batch))
         per_value = 2 if self.precision == "bf16" else 4
-        # Kept for the backward pass of a block: inputs and outputs of norms, projections, attention and feed-forward.
-        per_token = settings.layers * (16 * settings.width + 3 * settings.feedforward) * per_value
+        per_token = settings.kept_per_token * per_value
         on_gpu = self.device == "cuda"
         memory = torch.cuda.get_device_properties(0).total_memory if on_gpu else psutil.virtual_memory().total
         return max(1, min(most, int(SHARE_OF_MEMORY * memory / (per_token * length))))

@@ -51,7 +51,7 @@ def run_phases(
     module.resume = resume
     state = resume.load() if resume else None
     if state is not None:
-        module.load_state(state)
+        module.load_state(state, this_rank(), place.processes)
         if this_rank() == 0:
             print(f"  going on from step {state['step']} of phase {state['phase'] + 1} of {len(phases)}")
     for number in range(module.position.phase, len(phases)):

@@ -45,3 +45,12 @@ def unsuitable(name: str, settings: ModelSettings) -> str | None:
     if name == "prefix" and settings.attention != "softmax":
         return f"`attention: {settings.attention}` cannot see a part of its row both ways; take `attention: softmax`"
     return None
+
+
+def one_way(settings: ModelSettings) -> str | None:
+    """Why a network of these settings can only see what is before a token, as a clause; None if it need not."""
+    if isinstance(settings, LSTMSettings):
+        return "an LSTM reads one way"
+    if settings.attention == "fast_weight":
+        return "`attention: fast_weight` writes token after token"
+    return None
