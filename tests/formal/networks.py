@@ -35,14 +35,16 @@ def random_network(settings: TransformerSettings, vocabulary: int, seed: int = 1
 
 @torch.no_grad()
 def randomise(module: nn.Module, seed: int) -> None:
-    """Draw every parameter: matrices at a size that makes sharp distributions, scales around 1, offsets around 0."""
+    """Draw every parameter: so that tokens, positions and all layers matter, and distributions are sharp."""
     generator = np.random.Generator(np.random.PCG64(seed))
     for name, parameter in module.named_parameters():
         noise = torch.from_numpy(generator.standard_normal(tuple(parameter.shape), dtype=np.float32))
         if name.endswith("norm.weight"):
             noise = 1 + 0.2 * noise
+        elif name.endswith(("embeddings.weight", "table.weight")):
+            noise = 0.8 * noise
         elif noise.ndim == 2:
-            noise = 1.5 * noise / np.sqrt(noise.shape[1])
+            noise = noise / np.sqrt(noise.shape[1])
         else:
             noise = 0.2 * noise
         parameter.copy_(noise)
