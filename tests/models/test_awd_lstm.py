@@ -81,6 +81,15 @@ def test_the_kernel_computes_the_equations_in_its_docstring() -> None:
     torch.testing.assert_close(layer(x_BTD, None, None), torch.stack(states, dim=1))
 
 
+def test_on_a_cpu_the_layers_stay_in_fp32_under_autocast() -> None:
+    """Where bf16 would be slower, and a carried state coarser."""
+    model, tokens_BT, cache = make(), tokens(2, 5), Cache()
+    plain = model(tokens_BT)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(model(tokens_BT, cache=cache), plain)
+    assert {part.dtype for state in cache.states.values() for part in state} == {torch.float32}
+
+
 def test_untied_output_embeddings_are_others() -> None:
     model = make(tied=False)
     assert model.output_matrix() is not model.embeddings.weight
