@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.batches.seeds import hash_numbers
 from pipeline.models.backbone import LayerGroups
 from pipeline.models.dropout import set_drop_mult
 from pipeline.models.settings import TransformerSettings
@@ -46,7 +47,8 @@ class ReplacedTokenDetection(nn.Module):
         self.generator = Transformer(settings, discriminator.vocabulary)
         D = discriminator.settings.width
         self.head = Linear(D, 1, bias=True, std=inner_std(discriminator.settings))
-        initialise(nn.ModuleList([self.generator, self.head]), seed)
+        # Other numbers than those of a discriminator drawn from the same seed.
+        initialise(nn.ModuleList([self.generator, self.head]), hash_numbers(seed, 1))
         self.generator.embeddings = discriminator.embeddings
         for parameter in discriminator.way_out_parameters():
             parameter.requires_grad_(False)
