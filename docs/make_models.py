@@ -1,13 +1,14 @@
 """Write docs/models.md from docs/catalogue.yaml and configs/model/: `python docs/make_models.py`."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from pipeline.base.files import write_text
-from pipeline.config.read import load, read_yaml
+from pipeline.config.read import parse, read_yaml
 from pipeline.models.build import new_network
 from pipeline.models.settings import LSTMSettings, ModelSettings, TransformerSettings, settings_schema
 
@@ -23,17 +24,19 @@ UNIT = {"M": 10**6, "B": 10**9}
 
 HEAD = """# Models
 
-The Transformers of the catalogue by Amatriain et al. ([2302.07730](https://arxiv.org/abs/2302.07730)), and the config
-that builds each of them here, or the reason why none does. What was fine-tuned from another network has its shape: the
-config is of the network, not of its instructions or its human feedback.
+The Transformers that Amatriain et al. list ("Transformer models: an introduction and catalog",
+[2302.07730](https://arxiv.org/abs/2302.07730)), and the config that builds each of them here, or the reason why none
+does. What was fine-tuned from another network has that network's config, which says nothing of the fine-tuning.
+
+This page is made from `docs/catalogue.yaml` and `configs/model/` by `python docs/make_models.py`.
 """
 
 CONFIG_HEAD = """
 ## Every config
 
 The files of `configs/model/`; `ulmfit use model=NAME` chooses one. Parameters are counted on the network itself, built
-with the vocabulary of this table, and the tests hold them to the published number. No config has dropout on the weights
-of attention (`docs/decisions.md`). The file says where else a network departs from its original.
+with the vocabulary of this table, and the tests hold published networks to their published number. The file says where
+a network departs from its original; dropout of the weights of attention is missing in all (`docs/decisions.md`).
 """
 
 
@@ -67,7 +70,7 @@ class Published(NamedTuple):
 
 
 def catalogue() -> dict[str, Any]:
-    """docs/catalogue.yaml: `catalogue` and `beside_it`, lists of networks, and `own`, vocabularies of other configs."""
+    """docs/catalogue.yaml: two lists of networks, `catalogue` and `beside_it`."""
     return read_yaml(CATALOGUE)
 
 
@@ -77,12 +80,16 @@ def published(content: dict[str, Any]) -> list[Published]:
     return [Published(name, **facts) for entry in entries for name, facts in entry.get("configs", {}).items()]
 
 
+@cache
 def settings_of(config: str) -> ModelSettings:
     """The settings of a file of configs/model/."""
     path = CONFIGS / f"{config}.yaml"
-    return load(settings_schema(read_yaml(path)), path)
+    values = read_yaml(path)
+    schema: Any = settings_schema(values)
+    return parse(schema, values, str(path))
 
 
+@cache
 def parameters(config: str, vocabulary: int) -> int:
     """Parameters of a config's network, which is built without its weights."""
     with torch.device("meta"):
@@ -106,13 +113,20 @@ def page(content: dict[str, Any]) -> str:
     )
     parts = [HEAD, *_table(networks, (_network(entry) for entry in content["catalogue"]))]
     parts += ["\n## Not in the catalogue\n", *_table(networks, (_network(entry) for entry in content["beside_it"]))]
-    parts += [CONFIG_HEAD, *_table(shapes, (_shape(*pair) for pair in sorted(vocabularies(content).items())))]
+    parts += [CONFIG_HEAD, *_table(shapes, (_shape(*pair) for pair in vocabularies(content).items()))]
     return "\n".join(parts) + "\n"
 
 
 def vocabularies(content: dict[str, Any]) -> dict[str, int]:
-    """Each config and the vocabulary that it is counted with."""
-    return {**{one.config: one.vocabulary for one in published(content)}, **content["own"]}
+    """Each config and the vocabulary that it is counted with: the catalogue's, or else that of its first line."""
+    said = {path.stem: path.read_text(encoding="utf-8").split("\n")[0] for path in sorted(CONFIGS.glob("*.yaml"))}
+    known = {one.config: one.vocabulary for one in published(content)}
+    return {name: known.get(name) or _last_number(line) for name, line in said.items()}
+
+
+def _last_number(line: str) -> int:
+    """8192, of `# ... with a vocabulary of 8,192.`"""
+    return int(line.rstrip(".").split()[-1].replace(",", ""))
 
 
 def _network(entry: dict[str, Any]) -> list[str]:
