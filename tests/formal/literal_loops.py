@@ -112,13 +112,16 @@ def sample(p: Array, tau: float, uniform: Callable[[], float]) -> int:
 
 
 def d_inference(
-    x: Sequence[int], theta: Decoder, l_gen: int, tau: float, uniform: Callable[[], float] = lambda: 0.5
+    x: Sequence[int], theta: Decoder, l_gen: int, tau: float, uniform: Callable[[], float], possible: Array
 ) -> list[int]:
-    """Algorithm 14: the `l_gen` tokens after the prompt x."""
+    """Algorithm 14: the `l_gen` tokens after the prompt x.
+
+    `possible` is 1 for every token in the paper; a 0 keeps that token from being drawn.
+    """
     x, length = list(x), len(x)
     for _ in range(l_gen):
         P = d_transformer(x, theta)
-        x.append(sample(P[:, -1], tau, uniform))
+        x.append(sample(P[:, -1] * possible, tau, uniform))
     return x[length:]
 
 
@@ -126,14 +129,15 @@ def ed_inference(
     z: Sequence[int],
     theta: EncoderDecoder,
     tau: float,
+    uniform: Callable[[], float],
+    possible: Array,
     bos_token: int,
     eos_token: int,
     longest: int,
-    uniform: Callable[[], float] = lambda: 0.5,
 ) -> list[int]:
     """Algorithm 15: the answer to z, with its first and last token; the paper has no `longest` and may never end."""
     x = [bos_token]
     while x[-1] != eos_token and len(x) < longest:
         P = ed_transformer(z, x, theta)
-        x.append(sample(P[:, -1], tau, uniform))
+        x.append(sample(P[:, -1] * possible, tau, uniform))
     return x

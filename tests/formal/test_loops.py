@@ -4,15 +4,16 @@ The transcription differentiates by finite differences and reads the whole seque
 library has its own gradients of the loss (`sum_cross_entropy`) and a cache.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.language_model.generation import answer, generate
 from pipeline.language_model.losses import nats
-from pipeline.models.cache import Cache
+from pipeline.language_model.sampling import Sampling
 from pipeline.objectives.causal import Causal
 from pipeline.objectives.cross_entropy import IGNORED
 from pipeline.objectives.example import Example
@@ -20,7 +21,6 @@ from pipeline.objectives.masked import Masked, Masking
 from pipeline.objectives.spans import Spans
 from pipeline.text.specials import BOS, EOS, MASK, SEP, SPECIALS
 from tests.formal import literal, literal_loops, weights
-from tests.formal.literal import Array
 from tests.formal.networks import BERT, GPT, ORIGINAL, random_network, shape
 
 V = 12
@@ -30,9 +30,14 @@ TINY = {"layers": 1, "width": 4, "heads": 2, "feedforward": 6, "max_positions": 
 Rows = list[list[int]]
 
 
-def sentences(rows: int, length: int, seed: int, first: int = SEP + 1, last: int = V) -> Rows:
-    """Random token numbers from `first` to `last` - 1."""
-    return np.random.Generator(np.random.PCG64(seed)).integers(first, last, (rows, length)).tolist()
+def sentences(rows: int, length: int, seed: int) -> Rows:
+    """Random tokens of a vocabulary of V, neither <pad> nor <mask>."""
+    return np.random.Generator(np.random.PCG64(seed)).integers(SEP + 1, V, (rows, length)).tolist()
+
+
+def words(rows: int, length: int) -> Rows:
+    """Random tokens of a vocabulary of WITH_WORDS that are not special."""
+    return np.random.Generator(np.random.PCG64(1)).integers(len(SPECIALS), WITH_WORDS, (rows, length)).tolist()
 
 
 def loss_sum(network: nn.Module, example: Example) -> Tensor:
@@ -88,7 +93,7 @@ def test_11_the_loss_of_an_encoder_decoder() -> None:
 def test_11_the_loss_of_span_corruption_is_that_of_writing_the_spans_after_bos() -> None:
     network = random_network(shape(**ORIGINAL), WITH_WORDS)
     theta = weights.encoder_decoder(network)
-    windows_BT1 = torch.tensor(sentences(3, 13, seed=1, first=len(SPECIALS), last=WITH_WORDS))
+    windows_BT1 = torch.tensor(words(3, 13))
     (example,) = Spans(rate=0.4, span_length=2.0).examples(windows_BT1, torch.tensor([5, 6, 7]))
     rows = zip(example.source_BS.tolist(), example.targets_BT.tolist(), strict=True)
     expected = sum(literal_loops.ed_loss(z, [BOS, *spans], theta) for z, spans in rows)
@@ -108,7 +113,7 @@ def test_12_the_masked_objective_asks_for_the_hidden_tokens_whatever_stands_in_t
     """BERT's 8 of 10 masks, 1 of 10 random tokens, 1 of 10 left: the one point where practice and paper differ."""
     network = random_network(shape(**BERT), WITH_WORDS)
     theta = weights.encoder(network)
-    windows_BT1 = torch.tensor(sentences(4, 13, seed=1, first=len(SPECIALS), last=WITH_WORDS))
+    windows_BT1 = torch.tensor(words(4, 13))
     (example,) = Masked(Masking(WITH_WORDS, rate=0.5)).examples(windows_BT1, torch.tensor([5, 6, 7, 8]))
     assert set(example.inputs_BT[example.targets_BT != IGNORED].tolist()) > {MASK}
     expected = 0.0
@@ -132,7 +137,7 @@ def test_11_training_of_an_encoder_decoder() -> None:
     """The encoder learns through the decoder's attention to it, one matrix in three places; sinusoids stand still."""
     network = random_network(shape(**ORIGINAL, **TINY, tied=True, positions="sinusoidal"), V)
     theta, before = weights.encoder_decoder(network), weights.encoder_decoder(network)
-    zs, xs = sentences(2, 4, seed=1), sentences(2, 3, seed=2)
+    zs, xs = sentences(1, 4, seed=1), sentences(1, 3, seed=2)
     literal_loops.ed_training(zs, xs, theta, epochs=1, eta=ETA, fixed=[theta.W_p])
     descend(network, [translated([z], [x]) for z, x in zip(zs, xs, strict=True)])
     assert_same_parameters(weights.encoder_decoder(network), theta, before)
@@ -163,52 +168,48 @@ def test_13_training_of_a_decoder(tied: bool) -> None:
 
 # Inference.
 
-# Almost greedy; the network's own distribution; one sharpened.
-temperatures = pytest.mark.parametrize("tau", [1e-3, 1.0, 0.6])
+# The pipeline never writes a special token but the one that ends a text; the paper draws from all.
+POSSIBLE = np.array([1.0 if v >= len(SPECIALS) or v == EOS else 0.0 for v in range(WITH_WORDS)])
+# Almost greedy in the paper, where tau is above 0; the network's own distribution; one sharpened.
+temperatures = pytest.mark.parametrize("tau", [0, 1.0, 0.6])
 
 
-def uniforms() -> Callable[[], float]:
-    """The same numbers from [0, 1) at each call."""
-    return np.random.Generator(np.random.PCG64(7)).random
-
-
-def distribution(network: nn.Module, hidden_BTD: Tensor) -> Array:
-    """Of the token after the last."""
-    return torch.softmax(network.unembed(hidden_BTD[0, -1:])[0].double(), dim=0).numpy()
+@pytest.fixture
+def numbers(monkeypatch: pytest.MonkeyPatch) -> Iterator[float]:
+    """The same uniform numbers for the library, which asks for them by position, and the transcription, in order."""
+    fixed = np.random.Generator(np.random.PCG64(7)).random(20)
+    monkeypatch.setattr(
+        "pipeline.language_model.sampling._uniform",
+        lambda seed, position, samples_B: torch.full((len(samples_B),), fixed[position], dtype=torch.float64),
+    )
+    return iter(fixed.tolist())
 
 
 @temperatures
-@torch.no_grad()
-def test_14_inference_of_a_decoder(tau: float) -> None:
+@pytest.mark.parametrize("seed", [2, 5])
+def test_14_inference_of_a_decoder(tau: float, seed: int, numbers: Iterator[float]) -> None:
     """Reading each token once, with a cache, continues a prompt as reading everything again for each token does."""
-    network = random_network(shape(**GPT), V, seed=8)
-    prompt, count = sentences(1, 4, seed=1)[0], 8
-    expected = literal_loops.d_inference(prompt, weights.decoder(network), count, tau, uniforms())
-
-    uniform, cache, new, got = uniforms(), Cache(), prompt, []
-    for _ in range(count):
-        hidden_BTD = network(torch.tensor([new]), cache=cache)
-        new = [literal_loops.sample(distribution(network, hidden_BTD), tau, uniform)]
-        got += new
-    assert got == expected
-    assert len(set(got)) > 3
+    network = random_network(shape(**GPT), WITH_WORDS, seed)
+    (prompt,), count = words(1, 4), 9
+    theta = weights.decoder(network)
+    expected = literal_loops.d_inference(prompt, theta, count, tau or 1e-3, lambda: next(numbers), POSSIBLE)
+    (got,) = generate(network, prompt, tokens=count, sampling=Sampling(temperature=tau))
+    assert got == (expected[: expected.index(EOS)] if EOS in expected else expected)
+    assert len(set(got)) > 2
 
 
 @temperatures
-@torch.no_grad()
-def test_15_inference_of_an_encoder_decoder(tau: float) -> None:
+@pytest.mark.parametrize("seed", [1, 12])
+def test_15_inference_of_an_encoder_decoder(tau: float, seed: int, numbers: Iterator[float]) -> None:
     """The source is read once, each token of the answer once."""
-    network = random_network(shape(**ORIGINAL), V, seed=7)
-    z, longest = sentences(1, 9, seed=1)[0], 12
-    expected = literal_loops.ed_inference(z, weights.encoder_decoder(network), tau, BOS, EOS, longest, uniforms())
-
-    uniform, cache, got = uniforms(), Cache(), [BOS]
-    memory = network.encode(torch.tensor([z]))
-    while got[-1] != EOS and len(got) < longest:
-        hidden_BTD = network.decode(torch.tensor([got[-1:]]), memory, cache=cache)
-        got.append(literal_loops.sample(distribution(network, hidden_BTD), tau, uniform))
-    assert got == expected
-    assert len(set(got)) > 3
+    network = random_network(shape(**ORIGINAL), WITH_WORDS, seed)
+    (z,), longest = words(1, 9), 12
+    theta = weights.encoder_decoder(network)
+    expected = literal_loops.ed_inference(z, theta, tau or 1e-3, lambda: next(numbers), POSSIBLE, BOS, EOS, longest)
+    (got,) = answer(network, torch.tensor([z]), tokens=longest - 1, sampling=Sampling(temperature=tau))
+    assert [BOS, *got, *expected[len(got) + 1 :]] == expected
+    assert expected[len(got) + 1 :] == ([EOS] if EOS in expected else [])
+    assert len(set(got)) > 2
 
 
 def test_14_sampling_follows_the_distribution_that_the_temperature_makes() -> None:
