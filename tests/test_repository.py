@@ -16,6 +16,7 @@ from pipeline.config.check import check_all
 from pipeline.config.choices import SCHEMAS, Choices
 from pipeline.config.chosen import FOLDERS
 from pipeline.config.read import load, read_yaml
+from pipeline.config.suitable import OBJECTIVE_NAMES, unsuitable
 from pipeline.config.summary import summary
 from tests.source import ROOT, imports, is_empty, sources, tree
 
@@ -182,10 +183,21 @@ STEPS = 5
 def shrunk(path: Path) -> Any:
     """A network of two layers and width 32 with all other settings of a model config."""
     from pipeline.models.build import build
+    from pipeline.models.settings import LSTMSettings
 
     settings = load(SCHEMAS["model"], ROOT / path)
-    small = replace(settings, layers=2, width=32, heads=2, feedforward=64, max_positions=64)
-    return build(small, 300, seed=1)
+    if isinstance(settings, LSTMSettings):
+        return build(replace(settings, layers=2, width=32, hidden=48), 300, seed=1)
+    changes: dict[str, int | None] = {"layers": 2, "width": 32, "heads": 2, "feedforward": 64, "max_positions": 64}
+    changes |= {"kv_heads": settings.kv_heads and 1, "head_width": settings.head_width and 8}
+    changes |= {"embedding_width": settings.embedding_width and 16}
+    return build(replace(settings, **changes), 300, seed=1)
+
+
+def a_network_for(objective: str) -> Any:
+    """The first of the models in configs/ that an objective can train, shrunk."""
+    every = (shrunk(path) for path in folder("model"))
+    return next(network for network in every if unsuitable(objective, network.settings) is None)
 
 
 def learns(network: Any, loss: Callable[[], Any], config: Any) -> None:
@@ -198,7 +210,8 @@ def learns(network: Any, loss: Callable[[], Any], config: Any) -> None:
 
     groups = parameter_groups(network.layer_groups(), network.hidden_matrices(), config)
     optimizer = MuonAdamW(groups, config.beta1, config.beta2)
-    assert sum(len(group["params"]) for group in groups) == len(list(network.parameters()))
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    assert sum(len(group["params"]) for group in groups) == len(trained)
     network.eval()
     before = loss().item()
     network.train()
@@ -207,25 +220,23 @@ def learns(network: Any, loss: Callable[[], Any], config: Any) -> None:
             group["lr"] = group["peak"] * rate(config, step, STEPS)
         optimizer.zero_grad()
         loss().backward()
-        assert all(parameter.grad is not None for parameter in network.parameters())
+        assert all(parameter.grad is not None for parameter in trained)
         optimizer.step()
     network.eval()
     with torch.no_grad():
         assert loss().item() < before
 
 
-def language_model_loss(network: Any) -> Callable[[], Any]:
-    """The mean loss on one batch of noise."""
+def language_model_task(network: Any, config: Any) -> tuple[Any, Callable[[], Any]]:
+    """What trains under a recipe's objective, and its mean loss on one batch of noise."""
     import torch
-    from torch.nn import functional
 
-    tokens_BT1 = torch.randint(0, 300, (2, 17), generator=torch.Generator().manual_seed(1))
+    from pipeline.language_model.task import task_of
 
-    def loss() -> Any:
-        hidden_BTD = network(tokens_BT1[:, :-1], seeds_B=torch.tensor([1, 2]))
-        return functional.cross_entropy(network.unembed(hidden_BTD.flatten(0, 1)), tokens_BT1[:, 1:].flatten())
-
-    return loss
+    task = task_of(network, replace(config, whole_words=False), Path("no tokenizer"), None)
+    windows_BT1 = torch.randint(106, 300, (2, 17), generator=torch.Generator().manual_seed(1))
+    seeds_B = torch.tensor([1, 2])
+    return task.trainee, lambda: task.losses.loss_sum(windows_BT1, seeds_B) / (2 * task.losses.targets(16))
 
 
 @pytest.mark.parametrize("path", folder("model"), ids=lambda path: path.stem)
@@ -245,13 +256,16 @@ def test_every_model_builds_without_its_weights(path: Path) -> None:
 @pytest.mark.parametrize("path", folder("model"), ids=lambda path: path.stem)
 def test_every_model_takes_training_steps(path: Path) -> None:
     network = shrunk(path)
-    learns(network, language_model_loss(network), load(SCHEMAS["pretrain"], ROOT / "configs/pretrain/small.yaml"))
+    recipe = load(SCHEMAS["pretrain"], ROOT / "configs/pretrain/small.yaml")
+    suited = next(name for name in OBJECTIVE_NAMES if unsuitable(name, network.settings) is None)
+    recipe = replace(recipe, objective=suited)
+    learns(*language_model_task(network, recipe), recipe)
 
 
 @pytest.mark.parametrize("path", folder("pretrain") + folder("finetune_lm"), ids=lambda p: f"{p.parent.name} {p.stem}")
 def test_every_language_model_recipe_takes_training_steps(path: Path) -> None:
-    network = shrunk(folder("model")[0])
-    learns(network, language_model_loss(network), load(SCHEMA_OF[path.parent.name], ROOT / path))
+    recipe = load(SCHEMA_OF[path.parent.name], ROOT / path)
+    learns(*language_model_task(a_network_for(recipe.objective), recipe), recipe)
 
 
 @pytest.mark.parametrize("path", folder("classifier"), ids=lambda path: path.stem)

@@ -21,7 +21,9 @@ class CarriedLosses:
 
     def __init__(self, network: AWDLSTM) -> None:
         self.network = network
-        self.state: list[Tensor] = []  # of this process's rows, (B, width): each layer's h, then its c
+        # Of this process's rows, (B, width): each layer's h, then its c. No rows before the first step.
+        widths = [layer.recurrent.in_features for layer in network.layers for _ in "hc"]
+        self.state = [torch.zeros(0, width) for width in widths]
         self.next_row = 0
 
     def targets(self, length: int) -> float:
@@ -37,7 +39,7 @@ class CarriedLosses:
         rows = slice(self.next_row, self.next_row + len(windows_BT1))
         self.next_row = rows.stop
         cache = Cache()
-        if self.state and len(self.state[0]) >= rows.stop:
+        if len(self.state[0]) >= rows.stop:
             parts = [part[rows].to(windows_BT1.device) for part in self.state]
             cache.states = dict(zip(self.network.layers, zip(parts[::2], parts[1::2], strict=True), strict=True))
         loss = self._nats(windows_BT1, seeds_B, cache)
@@ -66,9 +68,7 @@ class CarriedLosses:
         return sum_cross_entropy(hidden_BTD.flatten(0, 1), matrix_VD, targets_BT.flatten(), bias_V=bias_V)
 
     def _keep(self, rows: slice, parts: list[Tensor]) -> None:
-        """Put the states of these rows in their place; the first step makes room."""
-        if not self.state:
-            self.state = [part.new_zeros(0, part.size(1)) for part in parts]
+        """Put the states of these rows in their place, or behind those of the rows before."""
         for number, part in enumerate(parts):
             old = self.state[number].to(part.device)
             self.state[number] = torch.cat([old[: rows.start], part, old[rows.stop :]])

@@ -93,6 +93,9 @@ class TransformerSettings:
         counts = ("layers", "width", "heads", "feedforward", "max_positions", "features")
         _require_counts(self, *counts, "kv_heads", "head_width", "embedding_width")
         _require_rates(self, "embedding_dropout", "dropout")
+        for name in ("norm_epsilon", "rotary_base"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"`{name}: {getattr(self, name)}` must be above 0")
         if self.width % self.heads and self.head_width is None:
             raise ValueError(f"`width: {self.width}` must be a multiple of `heads: {self.heads}`")
         if self.heads % self.key_heads:

@@ -99,7 +99,7 @@ def _trainer(place: Place) -> pl.Trainer:
 
 def _fit(trainer: pl.Trainer, module: TrainingModule, loader: DataLoader[dict[str, Any]]) -> None:
     with warnings.catch_warnings():
-        for message in (".*does not have many workers.*", ".*`training_step` returned `None`.*", ".*LeafSpec.*"):
+        for message in (".*does not have many workers.*", ".*`training_step` returned `None`.*", ".*LeafSpec.*", ".*single contiguous chunk.*"):
             warnings.filterwarnings("ignore", message=message)
         trainer.fit(module, loader)
 

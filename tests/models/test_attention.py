@@ -36,7 +36,7 @@ def test_attention_equals_a_literal_loop(tiny, causal, length) -> None:
     initialise(attention, seed=5)
     x_1TD = torch.randn(1, 6, 32, generator=torch.Generator().manual_seed(2))
     mask_1116 = None if length == 6 else (torch.arange(6) < length)[None, None, None]
-    got = attention(x_1TD, Context(causal, mask_1116, None, Positions(settings)))[0]
+    got = attention(x_1TD, Context(causal, None, Positions(settings), mask=mask_1116))[0]
 
     order = np.arange(6)
     visible_TT = order[:, None] >= order if causal else np.broadcast_to(order < length, (6, 6))
@@ -48,7 +48,7 @@ def test_qk_norm_bounds_the_scores_whatever_the_input(tiny) -> None:
     settings = tiny(norm="rmsnorm")
     attention = SelfAttention(settings)
     initialise(attention, seed=5)
-    context = Context(True, None, None, Positions(settings))
+    context = Context(True, None, Positions(settings))
     x_1TD = torch.randn(1, 6, 32, generator=torch.Generator().manual_seed(2))
     # v grows with the input, the weights of the average stay: the result is linear in the size of the input.
     torch.testing.assert_close(attention(1000 * x_1TD, context), 1000 * attention(x_1TD, context), rtol=1e-3, atol=0.05)

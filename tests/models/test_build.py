@@ -8,18 +8,17 @@ import torch
 
 from pipeline.config.read import load
 from pipeline.models.attention import ATTENTIONS
-from pipeline.models.build import FAMILIES, build
+from pipeline.models.build import build
 from pipeline.models.feed_forward import ACTIVATIONS
 from pipeline.models.norms import NORMS
 from pipeline.models.positions import POSITIONS
-from pipeline.models.settings import TransformerSettings
-from pipeline.models.stack import STACKS
+from pipeline.models.residual import RESIDUALS
+from pipeline.models.settings import TransformerSettings, settings_schema
 from pipeline.objectives.cross_entropy import sum_cross_entropy
 
 REGISTRIES = {
-    "family": FAMILIES,
     "norm": NORMS,
-    "placement": STACKS,
+    "placement": RESIDUALS,
     "positions": POSITIONS,
     "attention": ATTENTIONS,
     "activation": ACTIVATIONS,
@@ -38,21 +37,37 @@ def test_the_settings_name_exactly_what_there_is() -> None:
         assert set(get_args(hints[field])) == set(registry), field
 
 
+SWITCHES = (
+    "qk_norm",
+    "bias",
+    "tied",
+    "zero_init",
+    "scale_embeddings",
+    "embedding_norm",
+    "output_transform",
+    "output_bias",
+)
 EVERY_NAME = [
     *((field, name) for field, registry in REGISTRIES.items() for name in registry),
-    *((switch, value) for switch in ("qk_norm", "bias", "tied", "zero_init") for value in (True, False)),
+    *((switch, value) for switch in SWITCHES for value in (True, False)),
+    ("kv_heads", 1),
+    ("head_width", 8),
+    ("embedding_width", 16),
 ]
 
 
 @pytest.mark.parametrize(("field", "value"), EVERY_NAME)
 def test_every_choice_learns_a_repeated_sequence(tiny, field, value) -> None:
-    model = build(tiny(**{"dropout": 0.1, field: value}), 20, seed=1).train()
+    needs = {"positions": "none"} if field == "attention" else {}
+    model = build(tiny(**{"dropout": 0.1, field: value} | needs), 20, seed=1).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     tokens_BT = torch.tensor([3, 14, 15, 9, 2, 6]).repeat(2, 4)[:, :21]
     losses = []
     for step in range(12):
         hidden_BTD = model(tokens_BT[:, :-1], seeds_B=torch.tensor([2 * step, 2 * step + 1]))
-        loss = sum_cross_entropy(hidden_BTD.flatten(0, 1), model.output_matrix(), tokens_BT[:, 1:].flatten()) / 40
+        read_NE = model.readout(hidden_BTD.flatten(0, 1))
+        targets_N = tokens_BT[:, 1:].flatten()
+        loss = sum_cross_entropy(read_NE, model.output_matrix(), targets_N, bias_V=model.output_bias) / 40
         optimizer.zero_grad()
         loss.backward()
         assert all(parameter.grad is not None for parameter in model.parameters())
@@ -83,7 +98,7 @@ def test_each_shipped_file_says_its_true_size_in_its_first_line(path) -> None:
     said, vocabulary = words[words.index("M") - 1], int(words[-1].replace(",", ""))
     decimals = len(said.split(".")[1])
     assert words[0] == "#"
-    assert said == f"{parameters(load(TransformerSettings, path), vocabulary) / 1e6:.{decimals}f}"
+    assert said == f"{parameters(load(settings_schema, path), vocabulary) / 1e6:.{decimals}f}"
 
 
 def test_equal_seeds_give_equal_networks_whatever_the_global_state(tiny) -> None:
@@ -124,3 +139,31 @@ def test_each_weight_has_one_name(tiny) -> None:
         model = build(tiny(tied=tied), 50, seed=1)
         addresses = [weight.data_ptr() for weight in model.state_dict().values()]
         assert len(addresses) == len(set(addresses)) == len(list(model.parameters()))
+
+
+IMPOSSIBLE = [
+    ({"attention": "linear", "positions": "alibi"}, "never computes"),
+    ({"attention": "performer", "positions": "t5"}, "never computes"),
+    ({"attention": "fast_weight", "family": "encoder"}, "cannot see both sides"),
+    ({"family": "encoder_decoder", "positions": "transformer_xl"}, "take t5"),
+    ({"family": "encoder_decoder", "embedding_width": 16}, "one stack"),
+    ({"share_layers": True}, "family: encoder"),
+    ({"placement": "post", "zero_init": True}, "undo"),
+    ({"heads": 2, "kv_heads": 3}, "multiple of `kv_heads: 3`"),
+    ({"heads": 2, "head_width": 7}, "even head width"),
+    ({"norm_epsilon": 0.0}, "above 0"),
+]
+
+
+@pytest.mark.parametrize(("changes", "reason"), IMPOSSIBLE)
+def test_impossible_pairs_are_refused_with_the_reason(tiny, changes, reason) -> None:
+    with pytest.raises(ValueError, match=reason):
+        tiny(**changes)
+
+
+def test_shared_layers_have_the_weights_of_one(tiny) -> None:
+    shared = tiny(family="encoder", share_layers=True, layers=6)
+    assert parameters(shared, 50) == parameters(tiny(family="encoder", layers=1), 50)
+    model, deeper = build(shared, 50, seed=1), build(tiny(family="encoder", share_layers=True, layers=7), 50, seed=1)
+    tokens_BT = torch.arange(8)[None]
+    assert not torch.allclose(model(tokens_BT), deeper(tokens_BT), atol=1e-3)  # and yet each is another pass

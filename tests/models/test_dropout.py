@@ -54,7 +54,7 @@ def test_there_is_no_dropout_without_seeds_or_in_eval(tiny) -> None:
 
 def test_every_dropout_of_a_network_has_a_site_of_its_own(tiny) -> None:
     sites = [m.site for m in build(tiny(layers=3), 50, seed=1).modules() if isinstance(m, SeededDropout)]
-    assert sorted(sites) == list(range(7))  # after the embeddings, and two in each block
+    assert len(sites) == len(set(sites)) == 7  # after the embeddings, and two in each block
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.1, 0.5])

@@ -2,7 +2,9 @@
 
 import torch
 
-from pipeline.models.norms import EPSILON, LayerNorm, RMSNorm, norm
+from pipeline.models.norms import LayerNorm, RMSNorm, norm
+
+EPSILON = 1e-5
 
 
 def example() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -12,7 +14,7 @@ def example() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 def test_layer_norm_equals_its_formula() -> None:
     x, weight, bias = example()
-    layer = LayerNorm(8, bias=True)
+    layer = LayerNorm(8, EPSILON, bias=True)
     layer.load_state_dict({"weight": weight, "bias": bias})
     centred = x - x.mean(-1, keepdim=True)
     expected = centred / (centred.square().mean(-1, keepdim=True) + EPSILON).sqrt() * weight + bias
@@ -21,7 +23,7 @@ def test_layer_norm_equals_its_formula() -> None:
 
 def test_rms_norm_equals_its_formula() -> None:
     x, weight, _ = example()
-    layer = RMSNorm(8, bias=True)
+    layer = RMSNorm(8, EPSILON, bias=True)
     layer.load_state_dict({"weight": weight})
     torch.testing.assert_close(layer(x), x / (x.square().mean(-1, keepdim=True) + EPSILON).sqrt() * weight)
 
