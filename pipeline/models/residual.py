@@ -1,8 +1,8 @@
 """How a sub-layer f and a norm are put around the residual stream x; chosen by name.
 
-    pre         x + f(norm(x))                              and a norm behind the last block
-    post        norm(x + f(x))
-    resi_dual   x, d  ->  norm(x + f(x)), d + f(x)          and x + norm(d) behind the last block
+pre         x + f(norm(x))                              and a norm behind the last block
+post        norm(x + f(x))
+resi_dual   x, d  ->  norm(x + f(x)), d + f(x)          and x + norm(d) behind the last block
 """
 
 from collections.abc import Callable

@@ -64,6 +64,8 @@ class Transformer(Backbone):
             cache: the tokens go on after those that it has seen, and it comes to know them too.
         """
         causal = self.settings.family == "decoder" if causal is None else causal
+        if prefix_B is not None and self.settings.attention != "softmax":
+            raise ValueError(f"`attention: {self.settings.attention}` cannot see a part of its row both ways")
         T, offset = tokens_BT.size(1), 0 if cache is None else cache.length
         if self.settings.max_positions < offset + T:
             raise ValueError(f"{offset + T} tokens are more than the model's {self.settings.max_positions} positions")

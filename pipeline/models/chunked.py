@@ -1,0 +1,52 @@
+"""Causal sums over keys and values in time linear in length: whole chunks at once, a state between them.
+
+The state is a matrix S (K, V) of each head. Reading token t adds k_t u_t^T to it, where u_t is the value itself (linear
+attention) or what the value adds to that which S already answers to k_t (the delta rule); token t then gives S^T q_t.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CHUNK = 64  # tokens whose scores are computed one by one
+
+
+def causal_sums(q_BHTK: Tensor, k_BHTK: Tensor, v_BHTV: Tensor, state_BHKV: Tensor) -> tuple[Tensor, Tensor]:
+    """(sum over s <= t of (q_t k_s) v_s, (B, H, T, V); the state after the last token), from a state to start with."""
+    T, chunk = q_BHTK.size(2), min(CHUNK, q_BHTK.size(2))
+    q_BHNCK, k_BHNCK, v_BHNCV = (_cut(part, chunk) for part in (q_BHTK, k_BHTK, v_BHTV))
+    added_BHNKV = k_BHNCK.mT @ v_BHNCV  # what each chunk adds to the state
+    after_BHNKV = state_BHKV[:, :, None] + added_BHNKV.cumsum(dim=2)
+    before_BHNKV = torch.cat([state_BHKV[:, :, None], after_BHNKV[:, :, :-1]], dim=2)
+    within_BHNCV = (q_BHNCK @ k_BHNCK.mT).tril() @ v_BHNCV
+    sums_BHNCV = q_BHNCK @ before_BHNKV + within_BHNCV
+    return sums_BHNCV.flatten(2, 3)[:, :, :T], after_BHNKV[:, :, -1]
+
+
+def delta_rule(
+    q_BHTK: Tensor, k_BHTK: Tensor, v_BHTV: Tensor, beta_BHT1: Tensor, state_BHKV: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The same where u_t = beta_t (v_t - S_{t-1}^T k_t).
+
+    Within a chunk the u_t depend on each other: (I + beta tril(K K^T, -1)) U = beta (V - K S), a triangular system
+    that is solved once for V and once for K (Yang et al. 2024, arXiv 2406.06484, section 3).
+    """
+    T, chunk = q_BHTK.size(2), min(CHUNK, q_BHTK.size(2))
+    q_BHNCK, k_BHNCK, v_BHNCV, beta_BHNC1 = (_cut(part, chunk) for part in (q_BHTK, k_BHTK, v_BHTV, beta_BHT1))
+    system_BHNCC = beta_BHNC1 * (k_BHNCK @ k_BHNCK.mT).tril(-1)  # its diagonal of ones is not read
+    right_BHNCX = beta_BHNC1 * torch.cat([v_BHNCV, k_BHNCK], dim=-1)
+    solved_BHNCX = torch.linalg.solve_triangular(system_BHNCC, right_BHNCX, upper=False, unitriangular=True)
+    of_values_BHNCV, of_keys_BHNCK = solved_BHNCX.split((v_BHNCV.size(-1), k_BHNCK.size(-1)), dim=-1)
+    scores_BHNCC = (q_BHNCK @ k_BHNCK.mT).tril()
+    out = []
+    for n in range(q_BHNCK.size(2)):
+        u_BHCV = of_values_BHNCV[:, :, n] - of_keys_BHNCK[:, :, n] @ state_BHKV
+        out.append(q_BHNCK[:, :, n] @ state_BHKV + scores_BHNCC[:, :, n] @ u_BHCV)
+        state_BHKV = state_BHKV + k_BHNCK[:, :, n].mT @ u_BHCV
+    return torch.cat(out, dim=2)[:, :, :T], state_BHKV
+
+
+def _cut(part_BHTX: Tensor, chunk: int) -> Tensor:
+    """Chunks (B, H, N, C, X), the last one filled up with zeros, which add nothing to a state."""
+    missing = -part_BHTX.size(2) % chunk
+    return F.pad(part_BHTX, (0, 0, 0, missing)).unflatten(2, (-1, chunk))

@@ -1,0 +1,49 @@
+"""A fast-weight programmer: each token rewrites a matrix, which answers the queries (Schlag et al. 2021)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pipeline.models.chunked import delta_rule
+from pipeline.models.context import Context
+from pipeline.models.linear_attention import fp32_heads, state_before
+from pipeline.models.projections import Projections
+from pipeline.models.settings import TransformerSettings
+from pipeline.models.weights import Linear, inner_std
+
+
+class FastWeight(Projections):
+    """W_t = W_{t-1} + beta_t (v_t - W_{t-1} phi(k_t)) phi(k_t)^T, y_t = W_t phi(q_t): the delta rule (section 4.2).
+
+    What W answers to a key is replaced by a share beta_t = sigmoid(w x_t) of the new value, where linear attention
+    would add the value to it. phi(x) = elu(x) + 1 divided by its sum: features that add up to 1 keep W from growing, so
+    there is no denominator. (The paper's DPFP features are wider, and cost as much more.)
+    """
+
+    def __init__(self, settings: TransformerSettings) -> None:
+        super().__init__(settings)
+        self.rate = Linear(settings.width, settings.heads, bias=settings.bias, std=inner_std(settings))
+
+    def forward(self, x_BTD: Tensor, context: Context) -> Tensor:
+        """Mix `x_BTD` over T; the result is (B, T, D) as well. Computed in fp32, in whatever precision around it.
+
+        Raises:
+            ValueError: where tokens shall see both sides.
+        """
+        if not context.causal:
+            raise ValueError("`attention: fast_weight` writes token after token, so it cannot see both sides")
+        q_BTHK, k_BTHK, v_BTHK = self.project(x_BTD, context)
+        beta_BHT1 = self.rate(x_BTD).float().sigmoid().mT[..., None]
+        with torch.autocast(x_BTD.device.type, enabled=False):
+            q_BHTK, k_BHTK, v_BHTK = (fp32_heads(part, self.heads) for part in (q_BTHK, k_BTHK, v_BTHK))
+            state_BHKV = state_before(self, context, k_BHTK, v_BHTK)
+            mixed_BHTK, state_BHKV = delta_rule(features(q_BHTK), features(k_BHTK), v_BHTK, beta_BHT1, state_BHKV)
+        if context.cache is not None:
+            context.cache.states[self] = (state_BHKV,)
+        return self.out(mixed_BHTK.transpose(1, 2).flatten(2).to(q_BTHK.dtype))
+
+
+def features(x_BHTK: Tensor) -> Tensor:
+    """Positive features that add up to 1."""
+    positive_BHTK = F.elu(x_BHTK) + 1
+    return positive_BHTK / positive_BHTK.sum(dim=-1, keepdim=True)

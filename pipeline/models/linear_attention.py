@@ -1,0 +1,61 @@
+"""Attention as a quotient of sums of features, in time and memory linear in length (Katharopoulos et al. 2020)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pipeline.models.chunked import causal_sums
+from pipeline.models.context import Context
+from pipeline.models.projections import Projections
+
+SMALLEST = 1e-6  # of a denominator
+
+
+class LinearAttention(Projections):
+    """(sum over s of phi(q_t) phi(k_s) v_s) / (sum over s of phi(q_t) phi(k_s)), phi(x) = elu(x) + 1 (section 3.2.1).
+
+    The sums over keys do not depend on the query, so a causal network can be run as a recurrent one, with a state of
+    constant size (section 3.4): that is what a cache keeps.
+    """
+
+    def forward(self, x_BTD: Tensor, context: Context) -> Tensor:
+        """Mix `x_BTD` over T; the result is (B, T, D) as well. Computed in fp32, in whatever precision around it."""
+        q_BTHK, k_BTHK, v_BTHK = self.project(x_BTD, context)
+        with torch.autocast(x_BTD.device.type, enabled=False):
+            mixed_BHTK = self._mix(*(fp32_heads(part, self.heads) for part in (q_BTHK, k_BTHK, v_BTHK)), context)
+        return self.out(mixed_BHTK.transpose(1, 2).flatten(2).to(q_BTHK.dtype))
+
+    def query_features(self, q_BHTK: Tensor) -> Tensor:
+        """phi of queries, (B, H, T, M), not negative; a factor of each query's own cancels out."""
+        return F.elu(q_BHTK) + 1
+
+    def key_features(self, k_BHTK: Tensor) -> Tensor:
+        """phi of keys, (B, H, T, M), not negative."""
+        return F.elu(k_BHTK) + 1
+
+    def _mix(self, q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, context: Context) -> Tensor:
+        q_BHTM, k_BHTM = self.query_features(q_BHTK), self.key_features(k_BHTK)
+        v_BHTV = torch.cat([v_BHTK, torch.ones_like(v_BHTK[..., :1])], dim=-1)  # the denominator is one value more
+        if context.causal:
+            state_BHMV = state_before(self, context, k_BHTM, v_BHTV)
+            sums_BHTV, state_BHMV = causal_sums(q_BHTM, k_BHTM, v_BHTV, state_BHMV)
+            if context.cache is not None:
+                context.cache.states[self] = (state_BHMV,)
+        else:
+            if context.keys_BS is not None:
+                k_BHTM = k_BHTM * context.keys_BS[:, None, :, None]
+            sums_BHTV = q_BHTM @ (k_BHTM.mT @ v_BHTV)
+        return sums_BHTV[..., :-1] / sums_BHTV[..., -1:].clamp(min=SMALLEST)
+
+
+def fp32_heads(part_BTHK: Tensor, heads: int) -> Tensor:
+    """(B, H, T, K) in fp32; fewer heads of keys than of queries are repeated."""
+    part_BHTK = part_BTHK.transpose(1, 2).float()
+    return part_BHTK.repeat_interleave(heads // part_BHTK.size(1), dim=1)
+
+
+def state_before(module: Projections, context: Context, k_BHTM: Tensor, v_BHTV: Tensor) -> Tensor:
+    """The state (B, H, M, V) after the tokens before these: the cache's, or one that has seen nothing."""
+    if context.cache is not None and module in context.cache.states:
+        return context.cache.states[module][0]
+    return k_BHTM.new_zeros(*k_BHTM.shape[:2], k_BHTM.size(-1), v_BHTV.size(-1))
