@@ -213,3 +213,17 @@ def test_rows_of_unequal_length_are_each_what_the_paper_computes_of_it_alone() -
         assert_same_distributions(bert.unembed(e_BTD[number, : len(row)]), alone)
         alone = literal.ed_transformer(row, y_BT[number].tolist(), weights.encoder_decoder(original))
         assert_same_distributions(original.unembed(ed_BTD[number]), alone)
+
+
+def test_resi_dual_keeps_two_streams() -> None:
+    """Not in the paper: Algorithm 10 with the third placement of norms (Xie et al. 2023, arXiv 2304.14802)."""
+    network = random_network(shape(**{**GPT, "placement": "resi_dual"}), V)
+    theta = weights.decoder(network)
+    x_BT = tokens(1, 8)
+    X = S = literal.embed(x_BT[0].tolist(), theta.W_e, theta.W_p)
+    for layer in theta.layers:
+        update = literal.mh_attention(X, X, layer.attention, literal.unidirectional(X))
+        X, S = literal.norm_columns(X + update, layer.norm_1), S + update
+        update = literal.feed_forward(X, layer.mlp, literal.gelu)
+        X, S = literal.norm_columns(X + update, layer.norm_2), S + update
+    assert_same(network(x_BT)[0], (X + literal.norm_columns(S, theta.norm)).T)
