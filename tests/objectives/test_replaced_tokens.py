@@ -51,10 +51,11 @@ def test_the_generator_reads_masks_and_the_discriminator_what_was_drawn_there() 
 
 def test_the_losses_equal_their_literal_description() -> None:
     """A label is 1 exactly where the token drawn differs from the one that was there."""
-    trainee, windows_BT1, seeds_B = detection(), windows(ROWS, LENGTH), seeds(ROWS)
+    trainee, seeds_B = detection(), seeds(ROWS)
+    windows_BT1 = 200 + windows(ROWS, LENGTH) % 3
     with torch.no_grad():
         trainee.discriminator.output_bias.fill_(9.0)  # takes no part
-        trainee.generator.output_bias.normal_(generator=torch.Generator().manual_seed(1))
+        trainee.generator.output_bias[200:203] = 7.0  # so that some draws are what was there
     tokens_BT = windows_BT1[:, :-1]
     places_BT = trainee.masking.places(tokens_BT, seeds_B)
     scores_BTV = trainee.generator.unembed(trainee.generator(tokens_BT.masked_fill(places_BT, MASK)))
@@ -65,6 +66,7 @@ def test_the_losses_equal_their_literal_description() -> None:
         uniform_V = fractions(place_seeds_BT[b, t][None], Purpose.SAMPLE, VOCABULARY)[0].double()
         # A race of exponential clocks: the first to ring is a draw from the softmax.
         replaced_BT[b, t] = (-uniform_V.log() / scores_BTV[b, t].double().softmax(0)).argmin()
+    assert 0 < (replaced_BT != tokens_BT).sum() < places_BT.sum()
     hidden_BTD = trainee.discriminator(replaced_BT)
     detecting = torch.zeros(())
     for b in range(ROWS):
@@ -174,7 +176,7 @@ def test_draws_and_masks_of_a_row_do_not_depend_on_its_batch() -> None:
         torch.testing.assert_close(sum(part), of_all)
 
 
-def test_dropout_is_on_in_training_alone_and_its_own_in_each_network() -> None:
+def test_dropout_is_on_in_training_alone() -> None:
     trainee, windows_BT1, seeds_B = detection(dropout=0.3), windows(ROWS, LENGTH), seeds(ROWS)
     training = trainee.train().losses(windows_BT1, seeds_B)
     assert torch.equal(trainee.losses(windows_BT1, seeds_B)[0], training[0])
@@ -183,6 +185,15 @@ def test_dropout_is_on_in_training_alone_and_its_own_in_each_network() -> None:
     assert not torch.isclose(training[0], without[0])
     trainee.set_drop_mult(1.0)
     assert torch.equal(trainee.eval().losses(windows_BT1, seeds_B)[0], without[0])
+
+
+def test_each_network_has_dropout_noise_of_its_own() -> None:
+    trainee, given = detection(), []
+    for network in (trainee.generator, trainee.discriminator):
+        network.register_forward_pre_hook(lambda *call: given.append(call[2]["seeds_B"]), with_kwargs=True)
+    trainee.losses(windows(ROWS, LENGTH), seeds(ROWS))
+    assert torch.equal(given[1], seeds(ROWS))
+    assert not torch.isin(given[0], given[1]).any()
 
 
 def test_the_generator_is_electra_small_s() -> None:
