@@ -7,10 +7,13 @@ from pipeline.config.chosen import choice, chosen
 from pipeline.config.hardware import HardwareConfig
 from pipeline.config.language_model import PretrainConfig
 from pipeline.interop.folders import load_language_model
+from pipeline.interop.huggingface.hub import model_folder
+from pipeline.interop.huggingface.load import load_huggingface
 from pipeline.language_model.spectral import spectral_embeddings
 from pipeline.language_model.train import Corpora, LanguageModelRun, set_embeddings
 from pipeline.models.build import Network, build
 from pipeline.models.settings import settings_schema
+from pipeline.text.specials import SPECIALS
 
 TOKENIZER = Path("models/tokenizer/tokenizer.json")
 
@@ -24,6 +27,13 @@ def main(direction: str) -> None:
     if config.start == "folder":
         folder = Path("data/pretrained") / choice("pretrained")
         run.pass_on(load_language_model(folder).model, f"taken from {folder}")
+        return
+    if config.start == "huggingface":
+        folder = model_folder(choice("pretrained"), config.hub, config.revision)
+        loaded = load_huggingface(folder, SPECIALS, TOKENIZER)
+        for note in loaded.notes:
+            print(f"  {note}")
+        run.pass_on(loaded.network, f"taken from {config.hub or folder}")
         return
     network = build(chosen("model", settings_schema), corpora.train.vocabulary, config.seed)
     if corpora.train.documents == 0:

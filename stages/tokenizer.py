@@ -3,13 +3,16 @@
 from pathlib import Path
 
 from pipeline.base.errors import UserError
-from pipeline.base.files import write_bytes
+from pipeline.base.files import write_bytes, write_text
 from pipeline.base.process import run_stage
 from pipeline.config.chosen import choice, chosen, path_of
 from pipeline.config.read import read_yaml
 from pipeline.config.tokenizer import TokenizerConfig
+from pipeline.interop.huggingface.hub import model_folder
+from pipeline.interop.huggingface.vocabulary import Vocabulary
 from pipeline.text.prepared import count
 from pipeline.text.sample import sample_blocks
+from pipeline.text.specials import SPECIALS
 from pipeline.text.tokenizer import encode, load, save, train
 
 OUT = Path("models/tokenizer/tokenizer.json")
@@ -19,9 +22,13 @@ MEASURED_BYTES = 1_000_000
 
 def main() -> None:
     """Write models/tokenizer/tokenizer.json: trained here, or the one of the model that pretraining starts from."""
-    # Only this key is read: the rest of the pretrain config must not make a new tokenizer.
-    if read_yaml(path_of("pretrain")).get("start") == "folder":
+    # Only what says where a model is from is read: the rest of the pretrain config must not make a new tokenizer.
+    pretrain = read_yaml(path_of("pretrain"))
+    if pretrain.get("start") == "folder":
         take(Path("data/pretrained") / choice("pretrained") / "tokenizer.json")
+    elif pretrain.get("start") == "huggingface":
+        hub, revision = pretrain.get("hub"), pretrain.get("revision")
+        put_ours_first(model_folder(choice("pretrained"), hub, revision, weights=False))
     else:
         learn(chosen("tokenizer", TokenizerConfig))
 
@@ -36,6 +43,13 @@ def take(path: Path) -> None:
     tokenizer = load(path)
     write_bytes(OUT, path.read_bytes())
     print(f"  {tokenizer.get_vocab_size():,} entries, taken from {path.parent}")
+
+
+def put_ours_first(folder: Path) -> None:
+    """Write the tokenizer of a `transformers` model with our special tokens before its own entries."""
+    vocabulary = Vocabulary(folder, SPECIALS)
+    write_text(OUT, vocabulary.shifted())
+    print(f"  {load(OUT).get_vocab_size():,} entries: our {len(SPECIALS)} special tokens, then the model's own")
 
 
 def learn(config: TokenizerConfig) -> None:

@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.base.errors import UserError, suggest
-from pipeline.base.files import read_json
 from pipeline.config.choices import SCHEMAS, Choices
 from pipeline.config.chosen import CHOICES, CONFIGS, FOLDERS, read_choices
+from pipeline.config.finished import finished_model
+from pipeline.config.language_model import PretrainConfig
 from pipeline.config.read import load, parse
 from pipeline.config.suitable import one_way, unsuitable
 from pipeline.config.summary import summary
 
 RAW = Path("data/raw")
 PRETRAINED = Path("data/pretrained")
-MODEL_FILES = ("model.safetensors", "config.json", "tokenizer.json")
 DATASETS = ("generic", "domain", "task")
 
 
@@ -82,9 +82,10 @@ def _check_raw_folders(choices: Choices) -> None:
 
 
 def _check_pretrained(choices: Choices, configs: Mapping[str, Any]) -> None:
-    """A folder to start from and the wish to start from one go together."""
-    folder = PRETRAINED / choices.pretrained
-    wanted = configs["pretrain"].start == "folder"
+    """A folder to start from and the wish to start from one go together; a hub model takes the place of a folder."""
+    folder, pretrain = PRETRAINED / choices.pretrained, configs["pretrain"]
+    _check_hub(choices, pretrain)
+    wanted = pretrain.start != "scratch" and pretrain.hub is None
     if wanted and choices.pretrained == "none":
         there = sorted(path.name for path in PRETRAINED.glob("*/") if path.name != "none")
         listed = f"there is: {', '.join(there)}" if there else f"put a model into {PRETRAINED}/NAME first"
@@ -97,30 +98,27 @@ def _check_pretrained(choices: Choices, configs: Mapping[str, Any]) -> None:
     if not folder.is_dir():
         near = suggest(choices.pretrained, (path.name for path in PRETRAINED.glob("*/")))
         raise UserError(f"{CHOICES}: `pretrained: {choices.pretrained}` has no folder {folder}; {near}")
-    for name in MODEL_FILES if wanted else ():
-        if not (folder / name).is_file():
-            raise UserError(f"{folder}: {name} is missing; a language model is {', '.join(MODEL_FILES)}")
-    if wanted:
-        _, direction = _finished_model(folder / "config.json")
-        if choices.directions != (direction,):
-            raise UserError(
-                f"{CHOICES}: `directions: [{', '.join(choices.directions)}]`, but the model in {folder} reads "
-                f"{direction}; write `directions: [{direction}]`"
-            )
+    direction = finished_model(pretrain.start, folder).direction if wanted else "forward"
+    if pretrain.start != "scratch" and choices.directions != (direction,):
+        model = f"the model in {folder}" if wanted else f"`hub: {pretrain.hub}`"
+        raise UserError(
+            f"{CHOICES}: `directions: [{', '.join(choices.directions)}]`, but {model} reads "
+            f"{direction}; write `directions: [{direction}]`"
+        )
 
 
-def _finished_model(config: Path) -> tuple[int, str]:
-    """Positions and direction of the language model that a config.json describes."""
-    content = read_json(config)
-    try:
-        return int(content["model"]["max_positions"]), str(content["direction"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{config}: is not the config of a language model; copy its folder whole") from error
+def _check_hub(choices: Choices, pretrain: PretrainConfig) -> None:
+    """A model of the hub is for one way to start, and a commit is one of a model."""
+    file = _file("pretrain", choices.pretrain)
+    if pretrain.hub is not None and pretrain.start != "huggingface":
+        raise UserError(f"{file}: `hub: {pretrain.hub}` is not used by `start: {pretrain.start}`; drop the line")
+    if pretrain.revision is not None and pretrain.hub is None:
+        raise UserError(f"{file}: `revision: {pretrain.revision}` is of no use without `hub: NAME`; drop the line")
 
 
 def _check_something_to_read(configs: Mapping[str, Any]) -> None:
     """A tokenizer is trained on the generic corpus or the domain's, or comes with a model."""
-    if configs["pretrain"].start != "folder" and configs["generic"].path == configs["domain"].path == "none":
+    if configs["pretrain"].start == "scratch" and configs["generic"].path == configs["domain"].path == "none":
         raise UserError(
             f"{CHOICES}: generic and domain are both none, which leaves nothing to train the tokenizer on; "
             "choose a data set for one of them"
@@ -130,21 +128,25 @@ def _check_something_to_read(configs: Mapping[str, Any]) -> None:
 def _check_lengths(choices: Choices, configs: Mapping[str, Any]) -> None:
     """No stage may read further at once than the network has positions."""
     shape = (configs["model"].max_positions, str(_file("model", choices.model)))
-    start = shape
-    if configs["pretrain"].start == "folder":
-        file = PRETRAINED / choices.pretrained / "config.json"
-        positions, _ = _finished_model(file)
-        start = (positions, str(file))
+    start: tuple[int, str] | None = shape
+    if configs["pretrain"].hub is not None:
+        start = None  # known when the model has been fetched; each stage looks again
+    elif configs["pretrain"].start != "scratch":
+        finished = finished_model(configs["pretrain"].start, PRETRAINED / choices.pretrained)
+        start = (finished.positions, str(finished.where))
     # The comparison without pretraining always has the shape of configs/model/.
-    for key, name, (positions, where) in (
+    for key, name, known in (
         ("pretrain", "length", start),
         ("finetune_lm", "length", start),
         ("classifier", "chunk_tokens", start),
         ("scratch", "chunk_tokens", shape),
     ):
         length = getattr(configs[key], name)
-        unread = key == "pretrain" and configs[key].start == "folder"
-        if length > positions and not unread:
+        unread = key == "pretrain" and configs[key].start != "scratch"
+        if known is None or unread:
+            continue
+        positions, where = known
+        if length > positions:
             raise UserError(
                 f"{_file(key, getattr(choices, key))}: `{name}: {length}` is longer than `max_positions: {positions}` "
                 f"of {where}; take at most {positions}"

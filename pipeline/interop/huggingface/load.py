@@ -28,14 +28,20 @@ class Loaded(NamedTuple):
     notes: tuple[str, ...]
 
 
-def load_huggingface(folder: Path, specials: Sequence[str]) -> Loaded:
+def load_huggingface(folder: Path, specials: Sequence[str], tokenizer: Path) -> Loaded:
     """The network in a folder with config.json, safetensors and tokenizer.json, in fp32.
 
     Its vocabulary is our `specials`, in the order of their numbers, and then the model's own. The row of a special
-    token is that of the model's token of the same meaning, or the mean of all rows.
+    token is that of the model's token of the same meaning, or the mean of all rows. `tokenizer`: what
+    `Vocabulary.shifted` has made of the model's, whose numbers the texts are in.
     """
     config = Config.read(folder / CONFIG)
     family, vocabulary = family_of(config), Vocabulary(folder, specials)
+    if tokenizer.read_text(encoding="utf-8") != vocabulary.shifted():
+        raise UserError(
+            f"{tokenizer}: is not the tokenizer of the model in {folder}; "
+            "run `dvc repro --force --single-item tokenizer`"
+        )
     weights = Weights(folder, family.prefix)
     settings = _settings(config, family, weights)
     network = new_network(settings, len(vocabulary.number_of) + vocabulary.shift)

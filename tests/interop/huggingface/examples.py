@@ -19,6 +19,9 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from pipeline.interop.huggingface.load import load_huggingface
+from pipeline.interop.huggingface.vocabulary import Vocabulary
+from pipeline.models.build import Network
 from pipeline.text.specials import SPECIALS
 
 TEXTS = [
@@ -203,6 +206,14 @@ def make(kind: str, folder: Path) -> PreTrainedModel:
     randomise(model)
     model.save_pretrained(folder)
     return model
+
+
+def load(folder: Path) -> tuple[Network, Path, tuple[str, ...]]:
+    """The model in a folder as ours, its tokenizer as stage tokenizer writes it (beside the folder), and the notes."""
+    tokenizer = folder.parent / f"{folder.name}-tokenizer.json"
+    tokenizer.write_text(Vocabulary(folder, SPECIALS).shifted(), encoding="utf-8")
+    network, notes = load_huggingface(folder, SPECIALS, tokenizer)
+    return network.eval(), tokenizer, notes
 
 
 def tokens(vocabulary: int, rows: int = 3, length: int = 17, seed: int = 2) -> torch.Tensor:

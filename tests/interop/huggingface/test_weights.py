@@ -10,12 +10,10 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from pipeline.interop.huggingface.export import export_language_model
-from pipeline.interop.huggingface.load import load_huggingface
-from pipeline.interop.huggingface.vocabulary import Vocabulary
 from pipeline.models.build import Network
 from pipeline.models.encoder_decoder import EncoderDecoder
 from pipeline.text.specials import SPECIALS
-from tests.interop.huggingface.examples import MODELS, SHIFT, close, make, tokens
+from tests.interop.huggingface.examples import MODELS, SHIFT, close, load, make, tokens
 
 LENGTHS = torch.tensor([17, 9, 1])
 
@@ -42,19 +40,17 @@ def ours(network: Network, tokens_BT: Tensor, lengths_B: Tensor) -> Tensor:
 def test_scores_are_equal_here_and_there_and_back_there(kind: str, tmp_path: Path) -> None:
     model = make(kind, tmp_path / "theirs")
     vocabulary = model.config.vocab_size
-    network, _ = load_huggingface(tmp_path / "theirs", SPECIALS)
-    network.eval()
+    network, tokenizer, _ = load(tmp_path / "theirs")
     tokens_BT = tokens(vocabulary)
     expected = theirs(model, tokens_BT, LENGTHS)
     found = ours(network, tokens_BT + SHIFT, LENGTHS)
     close(found[:, SHIFT:], expected)
 
-    (tmp_path / "tokenizer.json").write_text(Vocabulary(tmp_path / "theirs", SPECIALS).shifted(), encoding="utf-8")
     name = export_language_model(
         tmp_path / "back",
         network,
         direction="forward",
-        tokenizer=tmp_path / "tokenizer.json",
+        tokenizer=tokenizer,
         specials=SPECIALS,
         where="models/domain/forward",
     )
@@ -90,17 +86,16 @@ def _check_equal_weights(before: dict[str, Tensor], after: dict[str, Tensor]) ->
 
 def test_a_model_that_came_from_here_comes_back_without_a_second_set_of_specials(tmp_path: Path) -> None:
     make("gpt2", tmp_path / "theirs")
-    first, _ = load_huggingface(tmp_path / "theirs", SPECIALS)
-    (tmp_path / "tokenizer.json").write_text(Vocabulary(tmp_path / "theirs", SPECIALS).shifted(), encoding="utf-8")
+    first, tokenizer, _ = load(tmp_path / "theirs")
     export_language_model(
         tmp_path / "back",
         first,
         direction="forward",
-        tokenizer=tmp_path / "tokenizer.json",
+        tokenizer=tokenizer,
         specials=SPECIALS,
         where="here",
     )
-    second, _ = load_huggingface(tmp_path / "back", SPECIALS)
+    second, _, _ = load(tmp_path / "back")
     assert first.vocabulary == second.vocabulary
     for name, weight in first.state_dict().items():
         assert torch.equal(weight, second.state_dict()[name])
