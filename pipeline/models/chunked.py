@@ -4,11 +4,17 @@ The state is a matrix S (K, V) of each head. Reading token t adds k_t u_t^T to i
 attention) or what the value adds to that which S already answers to k_t (the delta rule); token t then gives S^T q_t.
 """
 
+from itertools import accumulate
+from operator import add
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CHUNK = 64  # tokens whose scores are computed one by one
+# Tokens whose scores are computed one by one. Milliseconds of forward and backward, 4 heads of width 64, 4,096 tokens,
+# one core, chunks of 32 / 64 / 128 / 256: linear attention 57 / 54 / 59 / 78, Performer with 128 features
+# 86 / 79 / 86 / 108, the delta rule 149 / 144 / 152 / 207.
+CHUNK = 64
 
 
 def causal_sums(q_BHTK: Tensor, k_BHTK: Tensor, v_BHTV: Tensor, state_BHKV: Tensor) -> tuple[Tensor, Tensor]:
@@ -16,11 +22,11 @@ def causal_sums(q_BHTK: Tensor, k_BHTK: Tensor, v_BHTV: Tensor, state_BHKV: Tens
     T, chunk = q_BHTK.size(2), min(CHUNK, q_BHTK.size(2))
     q_BHNCK, k_BHNCK, v_BHNCV = (_cut(part, chunk) for part in (q_BHTK, k_BHTK, v_BHTV))
     added_BHNKV = k_BHNCK.mT @ v_BHNCV  # what each chunk adds to the state
-    after_BHNKV = state_BHKV[:, :, None] + added_BHNKV.cumsum(dim=2)
-    before_BHNKV = torch.cat([state_BHKV[:, :, None], after_BHNKV[:, :, :-1]], dim=2)
+    # One by one: torch.cumsum has no deterministic form on CUDA.
+    *before, after_BHKV = accumulate(added_BHNKV.unbind(2), add, initial=state_BHKV)
     within_BHNCV = (q_BHNCK @ k_BHNCK.mT).tril() @ v_BHNCV
-    sums_BHNCV = q_BHNCK @ before_BHNKV + within_BHNCV
-    return sums_BHNCV.flatten(2, 3)[:, :, :T], after_BHNKV[:, :, -1]
+    sums_BHNCV = q_BHNCK @ torch.stack(before, dim=2) + within_BHNCV
+    return sums_BHNCV.flatten(2, 3)[:, :, :T], after_BHKV
 
 
 def delta_rule(
@@ -39,10 +45,12 @@ def delta_rule(
     of_values_BHNCV, of_keys_BHNCK = solved_BHNCX.split((v_BHNCV.size(-1), k_BHNCK.size(-1)), dim=-1)
     scores_BHNCC = (q_BHNCK @ k_BHNCK.mT).tril()
     out = []
-    for n in range(q_BHNCK.size(2)):
-        u_BHCV = of_values_BHNCV[:, :, n] - of_keys_BHNCK[:, :, n] @ state_BHKV
-        out.append(q_BHNCK[:, :, n] @ state_BHKV + scores_BHNCC[:, :, n] @ u_BHCV)
-        state_BHKV = state_BHKV + k_BHNCK[:, :, n].mT @ u_BHCV
+    # Unbound, not indexed: the gradient of an index is as large as all chunks together.
+    chunks = (part.unbind(2) for part in (q_BHNCK, k_BHNCK, scores_BHNCC, of_values_BHNCV, of_keys_BHNCK))
+    for q_BHCK, k_BHCK, scores_BHCC, of_values_BHCV, of_keys_BHCK in zip(*chunks, strict=True):
+        u_BHCV = of_values_BHCV - of_keys_BHCK @ state_BHKV
+        out.append(q_BHCK @ state_BHKV + scores_BHCC @ u_BHCV)
+        state_BHKV = state_BHKV + k_BHCK.mT @ u_BHCV
     return torch.cat(out, dim=2)[:, :, :T], state_BHKV
 
 

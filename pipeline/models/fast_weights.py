@@ -1,12 +1,11 @@
 """A fast-weight programmer: each token rewrites a matrix, which answers the queries (Schlag et al. 2021)."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline.models.chunked import delta_rule
 from pipeline.models.context import Context
-from pipeline.models.linear_attention import fp32_heads, state_before
+from pipeline.models.linear_attention import SMALLEST, elu_plus_one, fp32_heads, state_before
 from pipeline.models.projections import Projections
 from pipeline.models.settings import TransformerSettings
 from pipeline.models.weights import Linear, inner_std
@@ -32,18 +31,19 @@ class FastWeight(Projections):
         """
         if not context.causal:
             raise ValueError("`attention: fast_weight` writes token after token, so it cannot see both sides")
-        q_BTHK, k_BTHK, v_BTHK = self.project(x_BTD, context)
-        beta_BHT1 = self.rate(x_BTD).float().sigmoid().mT[..., None]
+        projected, rate_BTH1 = self.project(x_BTD, context), self.rate(x_BTD)[..., None]
         with torch.autocast(x_BTD.device.type, enabled=False):
-            q_BHTK, k_BHTK, v_BHTK = (fp32_heads(part, self.heads) for part in (q_BTHK, k_BTHK, v_BTHK))
+            q_BHTK, k_BHTK, v_BHTK, rate_BHT1 = (fp32_heads(part, self.heads) for part in (*projected, rate_BTH1))
             state_BHKV = state_before(self, context, k_BHTK, v_BHTK)
-            mixed_BHTK, state_BHKV = delta_rule(features(q_BHTK), features(k_BHTK), v_BHTK, beta_BHT1, state_BHKV)
+            mixed_BHTK, state_BHKV = delta_rule(
+                features(q_BHTK), features(k_BHTK), v_BHTK, rate_BHT1.sigmoid(), state_BHKV
+            )
         if context.cache is not None:
             context.cache.states[self] = (state_BHKV,)
-        return self.out(mixed_BHTK.transpose(1, 2).flatten(2).to(q_BTHK.dtype))
+        return self.out(mixed_BHTK.transpose(1, 2).flatten(2).to(projected[0].dtype))
 
 
 def features(x_BHTK: Tensor) -> Tensor:
     """Positive features that add up to 1."""
-    positive_BHTK = F.elu(x_BHTK) + 1
-    return positive_BHTK / positive_BHTK.sum(dim=-1, keepdim=True)
+    positive_BHTK = elu_plus_one(x_BHTK)
+    return positive_BHTK / positive_BHTK.sum(dim=-1, keepdim=True).clamp(min=SMALLEST)

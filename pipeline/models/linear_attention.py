@@ -1,14 +1,14 @@
 """Attention as a quotient of sums of features, in time and memory linear in length (Katharopoulos et al. 2020)."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline.models.chunked import causal_sums
 from pipeline.models.context import Context
 from pipeline.models.projections import Projections
 
-SMALLEST = 1e-6  # of a denominator
+# Of a denominator: reached only where every key is padding, or where fp32 is too narrow for the features.
+SMALLEST = 1e-30
 
 
 class LinearAttention(Projections):
@@ -20,18 +20,19 @@ class LinearAttention(Projections):
 
     def forward(self, x_BTD: Tensor, context: Context) -> Tensor:
         """Mix `x_BTD` over T; the result is (B, T, D) as well. Computed in fp32, in whatever precision around it."""
-        q_BTHK, k_BTHK, v_BTHK = self.project(x_BTD, context)
+        projected = self.project(x_BTD, context)
         with torch.autocast(x_BTD.device.type, enabled=False):
-            mixed_BHTK = self._mix(*(fp32_heads(part, self.heads) for part in (q_BTHK, k_BTHK, v_BTHK)), context)
-        return self.out(mixed_BHTK.transpose(1, 2).flatten(2).to(q_BTHK.dtype))
+            q_BHTK, k_BHTK, v_BHTK = (fp32_heads(part, self.heads) for part in projected)
+            mixed_BHTK = self._mix(q_BHTK, k_BHTK, v_BHTK, context)
+        return self.out(mixed_BHTK.transpose(1, 2).flatten(2).to(projected[0].dtype))
 
     def query_features(self, q_BHTK: Tensor) -> Tensor:
         """phi of queries, (B, H, T, M), not negative; a factor of each query's own cancels out."""
-        return F.elu(q_BHTK) + 1
+        return elu_plus_one(q_BHTK)
 
     def key_features(self, k_BHTK: Tensor) -> Tensor:
         """phi of keys, (B, H, T, M), not negative."""
-        return F.elu(k_BHTK) + 1
+        return elu_plus_one(k_BHTK)
 
     def _mix(self, q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, context: Context) -> Tensor:
         q_BHTM, k_BHTM = self.query_features(q_BHTK), self.key_features(k_BHTK)
@@ -48,9 +49,14 @@ class LinearAttention(Projections):
         return sums_BHTV[..., :-1] / sums_BHTV[..., -1:].clamp(min=SMALLEST)
 
 
+def elu_plus_one(x: Tensor) -> Tensor:
+    """elu(x) + 1, as exp(x) below zero and x + 1 above: small features keep all their digits and stay above zero."""
+    return x.clamp(max=0).exp() + x.relu()
+
+
 def fp32_heads(part_BTHK: Tensor, heads: int) -> Tensor:
-    """(B, H, T, K) in fp32; fewer heads of keys than of queries are repeated."""
-    part_BHTK = part_BTHK.transpose(1, 2).float()
+    """(B, H, T, K) in fp32 at least; fewer heads of keys than of queries are repeated."""
+    part_BHTK = part_BTHK.transpose(1, 2).to(torch.promote_types(part_BTHK.dtype, torch.float32))
     return part_BHTK.repeat_interleave(heads // part_BHTK.size(1), dim=1)
 
 

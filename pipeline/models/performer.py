@@ -37,7 +37,7 @@ class Performer(LinearAttention):
 
     def _exponents(self, x_BHTK: Tensor) -> Tensor:
         x_BHTK = x_BHTK * x_BHTK.size(-1) ** -0.25
-        return x_BHTK @ self.projection_HMK.mT - x_BHTK.square().sum(dim=-1, keepdim=True) / 2
+        return x_BHTK @ self.projection_HMK.to(x_BHTK.dtype).mT - x_BHTK.square().sum(dim=-1, keepdim=True) / 2
 
     def _exp(self, exponents_BHTM: Tensor) -> Tensor:
         return exponents_BHTM.exp() * self.projection_HMK.size(1) ** -0.5
