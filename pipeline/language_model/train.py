@@ -166,8 +166,10 @@ class LanguageModelRun:
         if last is not None:
             loss = float(last["validation_loss"])
             metrics |= {"objective": self.config.objective, "loss": loss, "loss_at_start": first}
-            metrics["perplexity"] = perplexity(loss)
-            said = f"  loss {loss:.4f} | perplexity {perplexity(loss):.1f}"
+            said = f"  loss {loss:.4f}"
+            if self.config.objective != "replaced_tokens":  # whose loss is of a generator and of yes-or-no questions
+                metrics["perplexity"] = perplexity(loss)
+                said += f" | perplexity {perplexity(loss):.1f}"
             if MEASURED in last:
                 metrics["bits_per_byte"] = last[MEASURED]
                 said += f" | {last[MEASURED]:.3f} bits per byte"

@@ -45,7 +45,7 @@ class _SumCrossEntropy(torch.autograd.Function):
         loss = torch.zeros((), dtype=torch.float32, device=hidden_ND.device)
         hidden_gradient_ND = torch.empty_like(hidden_ND) if wants[0] else None
         matrix_gradient_VD = torch.zeros_like(matrix_VD, dtype=torch.float32) if wants[1] else None
-        bias_gradient_V = torch.zeros_like(bias_V, dtype=torch.float32) if wants[2] else None
+        bias_gradient_V = matrix_VD.new_zeros(len(matrix_VD), dtype=torch.float32) if wants[2] else None
 
         for first in range(0, len(targets_N), chunk):
             rows = slice(first, first + chunk)

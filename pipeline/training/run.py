@@ -15,6 +15,14 @@ from pipeline.training.module import Phase, TrainingModule
 from pipeline.training.place import Place
 from pipeline.training.resume import ResumeFolder
 
+# Warnings of Lightning and cuDNN about what is meant here.
+EXPECTED = (
+    ".*does not have many workers.*",
+    ".*`training_step` returned `None`.*",
+    ".*LeafSpec.*",
+    ".*single contiguous chunk.*",
+)
+
 
 class Steps(Dataset[dict[str, Any]]):
     """Item k is this process's share of step `start + k`: what `DataLoader` walks through, in order."""
@@ -99,7 +107,7 @@ def _trainer(place: Place) -> pl.Trainer:
 
 def _fit(trainer: pl.Trainer, module: TrainingModule, loader: DataLoader[dict[str, Any]]) -> None:
     with warnings.catch_warnings():
-        for message in (".*does not have many workers.*", ".*`training_step` returned `None`.*", ".*LeafSpec.*", ".*single contiguous chunk.*"):
+        for message in EXPECTED:
             warnings.filterwarnings("ignore", message=message)
         trainer.fit(module, loader)
 
