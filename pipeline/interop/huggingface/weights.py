@@ -27,7 +27,7 @@ class Weights:
         self._places = {_canonical(prefix + name if bare else name): (file, name) for name, file in found.items()}
         self.left = set(self._places)
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self._places
 
     def take(self, name: str) -> Tensor:
