@@ -17,6 +17,7 @@ COMMANDS = {
     "check": ("check", "validate every choice before anything runs"),
     "results": ("results", "print the results beside the baselines"),
     "predict": ("predict", "label new texts with the trained classifier"),
+    "generate": ("generate", "let a language model write, to see what it has learnt"),
 }
 
 OVERVIEW = """\

@@ -12,6 +12,7 @@ from pipeline.base.files import read_json
 from pipeline.config.chosen import path_of, read_choices
 from pipeline.evaluation.decisions import carried
 from pipeline.evaluation.predictions import read_predictions
+from pipeline.report.samples import Sample, read_samples
 from pipeline.text.prepared import read_texts
 
 RESULTS = Path("results")
@@ -33,6 +34,7 @@ class Training:
     metrics: Mapping[str, Any]
     curve: Mapping[str, np.ndarray]  # column of numbers -> values, NaN where not measured
     run: Mapping[str, Any]  # speed, memory, hardware, versions, commit
+    samples: list[Sample]  # what a language model wrote
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ def training(folder: Path, title: str) -> Training:
         rows = list(csv.DictReader(file))
     columns = [name for name in (rows[0] if rows else ()) if name != "phase"]
     curve = {name: np.array([float(row[name] or "nan") for row in rows]) for name in columns}
-    return Training(title, read_json(folder / "metrics.json"), curve, read_json(folder / "run.json"))
+    metrics, run = read_json(folder / "metrics.json"), read_json(folder / "run.json")
+    return Training(title, metrics, curve, run, read_samples(folder))
 
 
 def _folders(stage: str, directions: list[str]) -> list[Path]:

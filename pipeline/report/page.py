@@ -130,6 +130,7 @@ def _stage(training: Training) -> dict[str, Any]:
         "speed": [value for _, value in _lines(SPEED, training.run)],
         "loss": Markup(plots.loss(training)) if ran else None,
         "rate": Markup(plots.learning_rate(training)) if ran else None,
+        "samples": training.samples,
     }
 
 

@@ -39,6 +39,7 @@ def write_run(
     directions: Sequence[str] = ("forward",),
     generic: bool = True,
     skill: dict[str, float] = SKILL,
+    samples: Sequence[dict[str, Any]] = (),
 ) -> None:
     """Write the files of one run under `root`; without `generic` there was no pretraining."""
     task = {"labels": list(labels), "multilabel": multilabel, "spaced": True, "transductive": False}
@@ -48,7 +49,7 @@ def write_run(
     _data(root / "data/prepared", task, given, truth, generic)
     for direction in directions:
         _language_model(root / "results/pretrain" / direction, 600 if generic else 0, 7.9, 4.6)
-        _language_model(root / "results/finetune_lm" / direction, 900, 4.9, 3.4)
+        _language_model(root / "results/finetune_lm" / direction, 900, 4.9, 3.4, samples)
         _classifier(root / "results/finetune_classifier" / direction, ("head", "last 2 groups", "all"))
     _classifier(root / "results/scratch", ("all",))
     settings = {
@@ -129,7 +130,7 @@ def _run(seconds: float, speed: float) -> dict[str, Any]:
     return {**speeds, "hardware": hardware, "versions": {"python": "3.11.9", "torch": "2.13.0"}, "commit": "1a2b3c4"}
 
 
-def _language_model(folder: Path, steps: int, start: float, end: float) -> None:
+def _language_model(folder: Path, steps: int, start: float, end: float, samples: Sequence[dict[str, Any]] = ()) -> None:
     if not steps:
         write_json(
             folder / "metrics.json",
@@ -155,6 +156,7 @@ def _language_model(folder: Path, steps: int, start: float, end: float) -> None:
     write_json(folder / "metrics.json", metrics)
     write_json(folder / "run.json", _run(steps / 4, 9_870.0))
     write_curve(folder / "curve.csv", rows, (*CURVE, "validation_bits_per_byte"))
+    write_json(folder / "samples.json", list(samples))
 
 
 def _classifier(folder: Path, phases: Sequence[str]) -> None:

@@ -93,6 +93,25 @@ def test_texts_and_labels_cannot_become_markup(tmp_path, monkeypatch, multilabel
     assert ("LRAP" in page.text) == ("there is no confusion matrix" in page.text) == multilabel
 
 
+def test_what_a_language_model_wrote_is_shown_in_the_order_of_the_text_and_cannot_become_markup(
+    tmp_path, monkeypatch
+) -> None:
+    guesses = [{"text": f"fill {ATTACK}", "probability": 0.62}, {"text": " cat", "probability": 0.121}]
+    samples = [
+        {"how": "greedy", "before": f"prompt {ATTACK} ", "written": f"goes on {ATTACK}", "after": ""},
+        {"how": "gap", "before": "a ", "written": "b", "after": f" c {ATTACK}", "original": ATTACK, "guesses": guesses},
+    ]
+    html = draw(tmp_path, monkeypatch, documents=10, samples=samples)
+    page = Page(html)
+    assert page.tags["script"] == page.tags["img"] == 0
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert page.tags["mark"] == 2
+    assert f"prompt {ATTACK} goes on {ATTACK}" in page.text
+    assert f"gap, filled with “fill {ATTACK}” 62.0%, then “ cat” 12.1%; the text has “{ATTACK}”" in page.text
+    assert f"a b c {ATTACK}" in page.text
+    assert page.text.count("What it writes") == 1, "only one of the stages has samples"
+
+
 def test_equal_files_give_an_equal_page_whatever_the_folder_and_matplotlibs_settings(
     ordinary: Path, tmp_path, monkeypatch
 ) -> None:
