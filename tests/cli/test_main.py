@@ -64,7 +64,10 @@ def test_every_command_explains_itself_without_loading_what_only_its_work_needs(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("chek",), 'no command `chek`; did you mean "check"? (there is: check, generate, new-task, predict, results, use)'),
+        (
+            ("chek",),
+            'no command `chek`; did you mean "check"? (there is: check, generate, new-task, predict, results, use)',
+        ),
         (("check", "--quick"), "ulmfit check does not know `--quick`; see `ulmfit check --help`"),
         (("check", "everything"), "ulmfit check does not know `everything`; see `ulmfit check --help`"),
     ],
