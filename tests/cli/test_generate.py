@@ -1,4 +1,4 @@
-"""Promises of `ulmfit generate`: what each kind of model can write, equal words an equal text, one line for mistakes."""
+"""Promises of `ulmfit generate`: what each kind of model writes, equal words an equal text, one line for mistakes."""
 
 import subprocess
 import sys
