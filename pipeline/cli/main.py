@@ -18,6 +18,7 @@ COMMANDS = {
     "results": ("results", "print the results beside the baselines"),
     "predict": ("predict", "label new texts with the trained classifier"),
     "generate": ("generate", "let a language model write, to see what it has learnt"),
+    "export": ("export", "write a model as a folder that `transformers` loads"),
 }
 
 OVERVIEW = """\

@@ -18,7 +18,7 @@ def model_folder(pretrained: str, hub: str | None, revision: str | None, *, weig
     if hub is None:
         return PRETRAINED / pretrained
     import huggingface_hub
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
     patterns = [*TOKENIZER, *(WEIGHTS if weights else ())]
     try:
@@ -27,7 +27,7 @@ def model_folder(pretrained: str, hub: str | None, revision: str | None, *, weig
         raise UserError(f"hub model {hub}: its owners let in only who has asked; {_by_hand(hub)}") from error
     except RevisionNotFoundError as error:
         raise UserError(f"hub model {hub}: has no `revision: {revision}`; take a commit of its page") from error
-    except RepositoryNotFoundError as error:
+    except (RepositoryNotFoundError, HFValidationError) as error:
         raise UserError(
             f"hub model {hub}: there is no such model on the hub; see `hub:` of the pretrain config"
         ) from error
