@@ -52,6 +52,6 @@ def fill_span(
         ValueError: for more tokens than the network has positions.
     """
     source_1S = torch.tensor([[*before_T, FIRST_SENTINEL, *after_T]])
-    between = {"start": (BOS, FIRST_SENTINEL), "stop": FIRST_SENTINEL + 1}
-    (best,) = beam_search(network, source_1S, beams=beams, tokens=tokens, length_penalty=0.0, **between)
+    start, stop = (BOS, FIRST_SENTINEL), FIRST_SENTINEL + 1
+    (best,) = beam_search(network, source_1S, beams=beams, tokens=tokens, length_penalty=0.0, start=start, stop=stop)
     return Guess(best.tokens, math.exp(best.log_probability))

@@ -46,7 +46,11 @@ def sample_texts(
     if objective == "replaced_tokens" or network.settings.family in CANNOT_CONTINUE:
         return []
     prompt = _whole_characters(loaded, window[:PROMPT], direction)
-    plan = ((prompt, GREEDY, "greedy"), (prompt, DRAWN, "temperature 0.8"), ([], DRAWN, "temperature 0.8"))
+    plan: list[tuple[list[int], Sampling, str]] = [
+        (prompt, GREEDY, "greedy"),
+        (prompt, DRAWN, "temperature 0.8"),
+        ([], DRAWN, "temperature 0.8"),
+    ]
     return [_continuation(network, loaded, direction, *one) for one in plan]
 
 
@@ -74,7 +78,8 @@ def _cuts(window: list[int], size: int) -> list[_Cut]:
 
 
 def _gap(tokenizer: Tokenizer, direction: str, cut: _Cut, guesses: list[Guess]) -> Sample:
-    before, after = in_text_order(*(decode(tokenizer, part, direction) for part in (cut.before, cut.after)), direction)
+    first, second = (decode(tokenizer, part, direction) for part in (cut.before, cut.after))
+    before, after = in_text_order(first, second, direction)
     texts = [decode(tokenizer, guess.tokens, direction) for guess in guesses]
     return {
         "how": "gap",
