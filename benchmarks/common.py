@@ -1,7 +1,10 @@
 """What the benchmarks share: the machine they ran on, tables, and the files that keep their numbers."""
 
+import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import torch
 from matplotlib.figure import Figure
 
 from pipeline.base import files
+from pipeline.config.chosen import FOLDERS
 from pipeline.training.environment import describe, usable_processors
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,6 +49,14 @@ def machine_line(found: dict[str, Any]) -> str:
         f"{found['processor']} ({found['instruction_set']}), {found['cores']} cores, {found['threads']} threads, "
         f"load {found['load']}, Python {found['python']}, torch {found['torch']}, commit {found['commit']}"
     )
+
+
+def machines_line(found: Sequence[dict[str, Any]]) -> str:
+    """The same for rows that were made one after the other, perhaps on several days: all commits, the highest load."""
+    loads = [one["load"] for one in found if one["load"] is not None]
+    commits = ", ".join(sorted({str(one["commit"]) for one in found}))
+    alike = [one | {"load": f"at most {max(loads)}" if loads else None, "commit": commits} for one in found]
+    return "\n".join(sorted({machine_line(one) for one in alike}))
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, markdown: bool = False) -> None:
@@ -93,3 +105,40 @@ def write_drawing(name: str, figure: Figure) -> Path:
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         figure.savefig(path, format="svg", metadata={"Date": None}, bbox_inches="tight")
     return path
+
+
+def kept(name: str, about: Any, make: Callable[[], dict[str, Any]], *, again: bool = False) -> dict[str, Any]:
+    """One row of a benchmark whose command can be stopped and started anew: made once, then read from its file.
+
+    about: all that the row depends on, as JSON; a digest of it is the row's key in benchmarks/results/NAME.json.
+    again: make it anew even so.
+    """
+    key = files.digest([json.dumps(about, sort_keys=True)])[:16]
+    rows = read_json(name)
+    if again or key not in rows:
+        before = machine()  # the load of other work, not of this row
+        rows = {**rows, key: {**make(), "machine": before}}
+        write_json(name, rows)
+    return dict(rows[key])
+
+
+def in_own_process(function: Callable[..., Any], *words: Any) -> Any:
+    """`function(*words)` in a fresh process, so that its peak of memory is its own; errors come back from there."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *words).result()
+
+
+def workspace(folder: Path, configs: Mapping[str, Mapping[str, Any]], links: Mapping[str, Path]) -> Path:
+    """A folder in which a stage's `main` runs as it does in the repository's root.
+
+    configs: for each choice of configs/config.yaml that the stage reads, its values.
+    links: what is read but not made there, by its place in the folder, such as data/tokens.
+    """
+    files.write_json(folder / "configs/config.yaml", dict.fromkeys(configs, "chosen"))  # JSON is YAML
+    for key, values in configs.items():
+        files.write_json(folder / "configs" / FOLDERS[key] / "chosen.yaml", dict(values))
+    for place, target in links.items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).unlink(missing_ok=True)
+        (folder / place).symlink_to(target.resolve())
+    return folder
