@@ -1,17 +1,16 @@
 """A hub model is fetched without anything that could be run; a hub out of reach is one line that helps."""
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
+from pipeline.base.errors import UserError
 from pipeline.interop.huggingface.hub import model_folder
-from tests.workspace import environment
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = {
@@ -70,33 +69,28 @@ def hub() -> Iterator[str]:
     server.shutdown()
 
 
-def fetch(endpoint: str, home: Path, model: str, revision: str | None, weights: bool = True) -> str:
-    """The folder that a process of its own fetches, or the error; `huggingface_hub` reads its settings at import."""
-    code = (
-        "from pipeline.base.errors import UserError\n"
-        "from pipeline.interop.huggingface.hub import model_folder\n"
-        f"try: print(model_folder('none', {model!r}, {revision!r}, weights={weights}))\n"
-        "except UserError as error: print(error)"
+@pytest.fixture(autouse=True)
+def _of_its_own(hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other hub is asked, and nothing that was fetched before is found."""
+    monkeypatch.setattr(constants, "ENDPOINT", hub)
+    monkeypatch.setattr(
+        constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{hub}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
     )
-    settings = {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment(**settings), capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
 
 
 @pytest.mark.parametrize("revision", [None, COMMIT])
-def test_weights_shape_and_tokenizer_are_fetched_and_nothing_else(
-    revision: str | None, hub: str, tmp_path: Path
-) -> None:
-    folder = Path(fetch(hub, tmp_path, "somebody/model", revision))
+def test_weights_shape_and_tokenizer_are_fetched_and_nothing_else(revision: str | None) -> None:
+    folder = model_folder("none", "somebody/model", revision)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
         name: FILES[name] for name in ("config.json", "tokenizer.json", "model.safetensors")
     }
 
 
-def test_a_tokenizer_is_fetched_without_the_weights(hub: str, tmp_path: Path) -> None:
-    folder = Path(fetch(hub, tmp_path, "somebody/model", None, weights=False))
+def test_a_tokenizer_is_fetched_without_the_weights() -> None:
+    folder = model_folder("none", "somebody/model", None, weights=False)
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "tokenizer.json"]
 
 
@@ -120,11 +114,14 @@ def test_a_tokenizer_is_fetched_without_the_weights(hub: str, tmp_path: Path) ->
     ],
 )
 def test_what_cannot_be_fetched_is_one_line_that_says_what_to_do(
-    endpoint: str | None, model: str, revision: str | None, message: str, hub: str, tmp_path: Path
+    endpoint: str | None, model: str, revision: str | None, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    printed = fetch(endpoint or hub, tmp_path, model, revision)
-    assert message in printed
-    assert "\n" not in printed
+    if endpoint is not None:
+        monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    with pytest.raises(UserError) as caught:
+        model_folder("none", model, revision)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_without_a_hub_model_the_folder_counts() -> None:
