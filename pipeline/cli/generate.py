@@ -84,10 +84,11 @@ def run(args: argparse.Namespace) -> None:
                 texts = [_gap(model, tokenizer, args.prompt, args.tokens)]
         except ValueError as error:
             raise UserError(f"{folder}: {error}") from error
+        several = len(texts) * len(folders) > 1
         for number, text in enumerate(texts, start=1):
-            heading = f"[{model.direction} {number}]\n" if len(texts) * len(folders) > 1 else ""
-            sys.stdout.buffer.write(f"{heading}{text}\n".encode())
-            sys.stdout.flush()
+            shown = f"[{model.direction} {number}]\n{text}\n\n" if several else f"{text}\n"
+            sys.stdout.buffer.write(shown.encode())
+        sys.stdout.flush()
 
 
 def model_folders(folder: Path) -> list[Path]:

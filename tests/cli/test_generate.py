@@ -62,7 +62,7 @@ def test_a_folder_of_directions_shows_each_under_its_heading(models: Path, capfd
     assert places == sorted(places)
     ends = [*places[1:], len(out)]
     texts = [out[at + len(head) : end] for head, at, end in zip(headings, places, ends, strict=True)]
-    assert all(text.endswith("The ship\n") and len(text) > 12 for text in texts[:2])
+    assert all(text.endswith("The ship\n\n") and len(text) > 12 for text in texts[:2])
     assert all(text.startswith("The ship") and len(text) > 12 for text in texts[2:])
     assert len(set(texts)) == 4
 
