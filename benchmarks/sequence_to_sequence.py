@@ -2,7 +2,7 @@
 
 The encoder-decoder of Vaswani et al. 2017 (norms after each sum, sinusoids, ReLU), shrunk to 2 layers of width 64, sees
 random sequences of 1 to 12 of 10 symbols. Held-out ones are answered by greedy decoding and by beam search of width 4;
-BLEU is sacrebleu's, each symbol a word. Sequences never repeat, so there is no dropout. About 40 s a task on a free core.
+BLEU is sacrebleu's, each symbol a word. As sequences never repeat, there is no dropout. 40 s a task on a free core.
 
     python -m benchmarks.sequence_to_sequence
     python -m benchmarks.sequence_to_sequence --task reverse --steps 500 --seed 2
