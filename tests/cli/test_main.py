@@ -127,15 +127,16 @@ def test_check_prints_one_line_per_choice(
     write_choices(tmp_path)
     monkeypatch.chdir(tmp_path)
     cli.main(["check"])
+    recipe = "causal, 1,000 tokens at 256 a step, adamw, peak rate 0.001, cosine"
     assert capsys.readouterr().out.splitlines() == [
         "generic      configs/dataset/corpus.yaml     text",
         "domain       configs/dataset/none.yaml       no text",
         "task         configs/dataset/reviews.yaml    csv, text text, label stars",
         "tokenizer    configs/tokenizer/bpe.yaml      byte-level BPE, 1,000 entries",
         "model        configs/model/small.yaml        decoder, 2 layers, width 32, 2 heads, 128 positions",
-        "pretrain     configs/pretrain/short.yaml     causal, 1,000 tokens at 256 a step, adamw, peak rate 0.001, cosine",
+        f"pretrain     configs/pretrain/short.yaml     {recipe}",
         "pretrained   data/pretrained/none            not used",
-        "finetune_lm  configs/finetune_lm/short.yaml  causal, 1,000 tokens at 256 a step, adamw, peak rate 0.001, cosine",
+        f"finetune_lm  configs/finetune_lm/short.yaml  {recipe}",
         "classifier   configs/classifier/quick.yaml   unfreeze gradual, epochs 1, adamw, peak rate 0.001, cosine",
         "scratch      configs/classifier/quick.yaml   unfreeze gradual, epochs 1, adamw, peak rate 0.001, cosine",
         "hardware     configs/hardware/auto.yaml      accelerator auto, devices auto, strategy auto",
