@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 from torch import Tensor
 
 from benchmarks import common
@@ -42,6 +43,7 @@ COLOURS = {"post": "#d1495b", "pre": "#00798c", "resi_dual": "#c98a00"}
 TOKENS = "data/tokens/generic/train"
 SUCCESSORS = 4  # of each token in the random chain, equally likely
 LENGTH = 64  # tokens of a sequence
+RATES = [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1]
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -78,7 +80,7 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     add("--trained-layers", type=int, default=8, help="of the networks that are trained (default: %(default)s)")
     add("--steps", type=int, default=200, help="of each training run (default: %(default)s)")
     add("--warmup", type=float, default=0.5, help="share of the steps in which the rate rises (default: %(default)s)")
-    add("--rates", type=float, nargs="+", default=[1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1], help="learning rates")
+    add("--rates", type=float, nargs="+", default=RATES, help="learning rates")
     add("--seed", type=int, default=1, help="of weights and batches (default: %(default)s)")
     options = parser.parse_args(words)
     options.depths, options.rates = sorted(options.depths), sorted(options.rates)
@@ -203,7 +205,11 @@ def draw_gradients(found: dict[str, Any], depths: Sequence[int]) -> Figure:
     falling = [start * math.sqrt(depths[0] / depth) for depth in depths]
     by_depth.loglog(depths, falling, ":", color="#555555", label="as 1 / √layers")
     by_depth.set_xticks(depths, [str(depth) for depth in depths])
-    by_depth.minorticks_off()
+    by_depth.xaxis.set_minor_locator(NullLocator())
+    for axes in (by_layer, by_depth):
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter("{x:g}")
     _name(by_layer, "layer (W2; dashed: the whole block)", "gradient norm at initialisation")
     _name(by_depth, "layers of the network", "gradient norm of the last layer's W2")
     return figure
