@@ -10,6 +10,7 @@ import torch
 
 from pipeline.base.files import read_json, write_json, write_text
 from pipeline.base.process import run_stage
+from pipeline.base.progress import Progress
 from pipeline.config.chosen import choice, chosen
 from pipeline.config.hardware import HardwareConfig
 from pipeline.evaluation.calibration import reliability
@@ -22,6 +23,7 @@ from pipeline.training.place import Place
 
 TASK = Path("data/prepared/task")
 OUT = Path("results/evaluate")
+BLOCK = 1024  # documents between two signs of progress
 
 
 def main() -> None:
@@ -33,8 +35,13 @@ def main() -> None:
     torch.set_num_threads(place.threads)
 
     def predict(folder: Path) -> np.ndarray:
-        print(f"  {folder}: {len(texts)} test documents")
-        return Predictor.load(folder, device=place.device).predict_proba(texts).astype(np.float32)
+        predictor = Predictor.load(folder, device=place.device)
+        found = [np.zeros((0, len(names)))]
+        with Progress(str(folder), len(texts), "documents") as progress:
+            for start in range(0, len(texts), BLOCK):
+                found.append(predictor.predict_proba(texts[start : start + BLOCK]))
+                progress.update(len(found[-1]))
+        return np.concatenate(found).astype(np.float32)
 
     directions = {direction: predict(Path("models/classifier") / direction) for direction in choice("directions")}
     pipeline_NC = np.mean(list(directions.values()), axis=0)

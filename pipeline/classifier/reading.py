@@ -72,6 +72,12 @@ class Reading:
         beyond = np.maximum(np.asarray(lengths, dtype=np.int64) - self.max_tokens, 0)
         return int((beyond > 0).sum()), int(beyond.sum())
 
+    def trained_share(self, lengths: np.ndarray) -> float:
+        """Share of the tokens read of documents of these lengths through which gradients flow."""
+        read = np.minimum(np.asarray(lengths, dtype=np.int64), self.max_tokens)
+        chunks = self.chunks(torch.from_numpy(read))
+        return float(chunks.length_M[chunks.trains_M].sum() / chunks.length_M.sum())
+
     def batch(self, documents: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
         """Capped, right-padded int64 `tokens_BT`, and their true `lengths_B`."""
         tokens_BT, lengths_B = pad([self.cap(tokens) for tokens in documents])

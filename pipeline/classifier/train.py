@@ -162,7 +162,10 @@ class ClassifierRun:
             direction=self.direction,
             tokenizer=self.tokenizer,
         )
-        facts = run_facts(module, training.place, network.backbone.flops_per_token(config.chunk_tokens))
+        # A third of training's operations are the forward pass, which is all that chunks without gradients need.
+        trained = network.reading.trained_share(training.train.lengths)
+        flops = network.backbone.flops_per_token(config.chunk_tokens) * (trained + (1 - trained) / 3)
+        facts = run_facts(module, training.place, flops)
         seconds = module.position.seconds
         documents = sum(batch.documents for batch in training.plan()[1])
         facts["documents_per_second"] = round(documents / seconds, 2) if seconds else 0.0

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pipeline.base.errors import UserError
-from pipeline.base.files import sha256
+from pipeline.base.files import sha256, write_json
 from pipeline.batches.seeds import sequence_seeds, step_seed
 from pipeline.batches.streams import StreamPlan
 from pipeline.batches.windows import WindowPlan, read_windows, validation_starts
@@ -18,6 +18,7 @@ from pipeline.config.hardware import HardwareConfig
 from pipeline.config.language_model import LanguageModelConfig
 from pipeline.interop.folders import save_language_model
 from pipeline.language_model.module import LanguageModelModule, perplexity
+from pipeline.language_model.samples import sample_texts
 from pipeline.language_model.task import LanguageModelTask, task_of
 from pipeline.models.awd_lstm import AWDLSTM
 from pipeline.models.build import Network
@@ -29,6 +30,7 @@ from pipeline.training.resume import ResumeFolder, weights_digest
 from pipeline.training.run import run_phases, this_rank
 
 MEASURED = "validation_bits_per_byte"
+SAMPLES = "samples.json"
 VALIDATION = 2**62  # in the place of a step: the noise of what is measured, the same each time
 
 
@@ -74,6 +76,7 @@ class LanguageModelRun:
         print(f"  {why}")
         save_language_model(self.out, network, direction=self.direction, tokenizer=self.tokenizer)
         write_results(self.results, {"steps": 0, "tokens": 0, "note": why}, None, MEASURED, {"seconds": 0.0})
+        write_json(self.results / SAMPLES, [])
 
     def train(
         self, network: Network, initialise: Callable[[Network], None] | None, companion: Path | None = None
@@ -179,6 +182,8 @@ class LanguageModelRun:
             self.out, network, direction=self.direction, tokenizer=self.tokenizer, companion=task.companion
         )
         write_results(self.results, metrics, module, MEASURED, facts)
+        written = sample_texts(network, self.tokenizer, self.direction, self.config.objective, self.corpora.validation)
+        write_json(self.results / SAMPLES, written)
 
 
 @torch.no_grad()

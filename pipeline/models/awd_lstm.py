@@ -181,4 +181,4 @@ class AWDLSTM(Backbone):
 
         The same for every `length`.
         """
-        return 6.0 * sum(matrix.numel() for matrix in [*self.hidden_matrices(), self.output_matrix()])
+        return 6.0 * (sum(matrix.numel() for matrix in self.hidden_matrices()) + self.scored_weights())

@@ -24,6 +24,8 @@ class Backbone(nn.Module):
     settings: Any
     transform: Linear | None
     transform_norm: nn.Module | None
+    # Whether it still has its way out.
+    scores: bool = True
     # The output embeddings (V, E) where they are not those of the input, and a bias (V).
     output: Embedding | None
     output_bias: nn.Parameter | None
@@ -47,6 +49,7 @@ class Backbone(nn.Module):
     def drop_way_out(self) -> None:
         """Forget what stands between the last hidden states and the scores; nothing trains it any more."""
         self.transform, self.transform_norm, self.output, self.output_bias = None, None, None, None
+        self.scores = False
 
     def input_embeddings(self) -> Embedding:
         """The embeddings (V, E) of the tokens."""
@@ -66,6 +69,12 @@ class Backbone(nn.Module):
     def unembed(self, hidden_ND: Tensor) -> Tensor:
         """Scores `logits_NV` of the vocabulary, natural logarithms up to a constant."""
         return F.linear(self.readout(hidden_ND), self.output_matrix(), self.output_bias)
+
+    def scored_weights(self) -> int:
+        """Numbers that a hidden state is multiplied with on its way out."""
+        if not self.scores:
+            return 0
+        return self.output_matrix().numel() + (0 if self.transform is None else self.transform.weight.numel())
 
     def way_out_parameters(self) -> list[nn.Parameter]:
         """Parameters of the way out that are no input embeddings."""

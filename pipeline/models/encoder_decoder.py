@@ -108,7 +108,7 @@ class EncoderDecoder(Backbone):
 
     def flops_per_token(self, length: int) -> float:
         """Operations of training on one source token and one target token, both sequences of `length`."""
-        weights = sum(matrix.numel() for matrix in [*self.hidden_matrices(), self.output_matrix()])
+        weights = sum(matrix.numel() for matrix in self.hidden_matrices()) + self.scored_weights()
         crossing = 12.0 * self.settings.heads * self.settings.key_width * length
         return 6.0 * weights + self.settings.layers * (2 * attention_flops(self.settings, length) + crossing)
 

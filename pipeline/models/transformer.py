@@ -125,5 +125,5 @@ class Transformer(Backbone):
         6 for each weight that a token is multiplied with, and those of attention.
         """
         inside = self.stack.visits * sum(matrix.numel() for matrix in self.hidden_matrices())
-        weights = inside + self.output_matrix().numel()
+        weights = inside + self.scored_weights()
         return 6.0 * weights + self.settings.layers * attention_flops(self.settings, length)
