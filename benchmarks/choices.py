@@ -4,6 +4,9 @@ A row is the stage `pretrain` itself, in a process and a folder of its own: the 
 from noise, on a small network and few tokens. The command fails if a row ends no better than a model that knows how
 often each token occurs and nothing else. Finished rows are kept in benchmarks/results/choices.json;
 after a change of the code, `--again` trains them anew.
+
+    python -m benchmarks.choices
+    python -m benchmarks.choices --only positions: attention: --again
 """
 
 import argparse

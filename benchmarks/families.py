@@ -7,6 +7,9 @@ language model. Seeds move the first weights, the order and the noise; the label
 
 Choices between families belong on the validation part, the default; `--score test` is for numbers that are reported.
 Finished rows are kept in benchmarks/results/families.json, finished language models in --work.
+
+    python -m benchmarks.families --score test
+    python -m benchmarks.families --only decoder --seeds 1 2 3 4 5 --pretrain-tokens 100000
 """
 
 import argparse
