@@ -22,7 +22,7 @@ class CarriedLosses:
     def __init__(self, network: AWDLSTM) -> None:
         self.network = network
         # Of this process's rows, (B, width): each layer's h, then its c. No rows before the first step.
-        widths = [layer.recurrent.in_features for layer in network.layers for _ in "hc"]
+        widths = [width for width in network.widths[1:] for _ in "hc"]
         self.state = [torch.zeros(0, width) for width in widths]
         self.next_row = 0
 

@@ -89,7 +89,8 @@ class AWDLSTM(Backbone):
         self.word_dropout = SeededDropout(settings.embedding_dropout, site=0)
         rates = [settings.input_dropout, *[settings.hidden_dropout] * (N - 1), settings.output_dropout]
         self.locked_dropouts = nn.ModuleList(SeededDropout(rate, site) for site, rate in enumerate(rates, start=1))
-        widths = [D, *[settings.hidden] * (N - 1), D]
+        # Of what enters the first layer, and of what each layer gives.
+        self.widths = widths = [D, *[settings.hidden] * (N - 1), D]
         self.layers = nn.ModuleList(
             LSTMLayer(widths[n], widths[n + 1], settings.weight_dropout, site=N + 2 + n) for n in range(N)
         )
