@@ -11,8 +11,8 @@ Softmax runs through torch's fused kernel, which never holds the T x T scores: i
 The slope of log time against log T over T >= 1,024 tells them apart: 0.9 to 1.1 for linear, performer and fast_weight,
 at least 1.6 for softmax; otherwise the kind is named and the exit code is 1.
 
-    python benchmarks/attention_cost.py
-    python benchmarks/attention_cost.py --longest 4096 --repeats 9
+    python -m benchmarks.attention_cost
+    python -m benchmarks.attention_cost --longest 4096 --repeats 9
 """
 
 import argparse

@@ -12,8 +12,8 @@ All placements start from equal weights, as in the paper: Glorot's std, sqrt(2 /
 pre and resi_dual.) Tokens are those of the default run (`make run` makes them), the most frequent ones, with
 one number for all others; `--random` draws them from a Markov chain instead and needs no data.
 
-    python benchmarks/layer_norm.py
-    python benchmarks/layer_norm.py --random --width 32 --steps 60
+    python -m benchmarks.layer_norm
+    python -m benchmarks.layer_norm --random --width 32 --steps 60
 """
 
 import argparse

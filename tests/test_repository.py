@@ -16,7 +16,7 @@ from pipeline.config.check import check_all
 from pipeline.config.choices import SCHEMAS, Choices
 from pipeline.config.chosen import FOLDERS
 from pipeline.config.read import load, read_yaml
-from pipeline.config.suitable import OBJECTIVE_NAMES, unsuitable
+from pipeline.config.suitable import OBJECTIVE_NAMES, reading, unsuitable
 from pipeline.config.summary import summary
 from tests.source import ROOT, imports, is_empty, sources, tree
 
@@ -197,7 +197,7 @@ def shrunk(path: Path) -> Any:
 def a_network_for(objective: str) -> Any:
     """The first of the models in configs/ that an objective can train, shrunk."""
     every = (shrunk(path) for path in folder("model"))
-    return next(network for network in every if unsuitable(objective, network.settings) is None)
+    return next(network for network in every if unsuitable(objective, reading(network.settings)) is None)
 
 
 def learns(network: Any, loss: Callable[[], Any], config: Any) -> None:
@@ -257,7 +257,7 @@ def test_every_model_builds_without_its_weights(path: Path) -> None:
 def test_every_model_takes_training_steps(path: Path) -> None:
     network = shrunk(path)
     recipe = load(SCHEMAS["pretrain"], ROOT / "configs/pretrain/small.yaml")
-    suited = next(name for name in OBJECTIVE_NAMES if unsuitable(name, network.settings) is None)
+    suited = next(name for name in OBJECTIVE_NAMES if unsuitable(name, reading(network.settings)) is None)
     recipe = replace(recipe, objective=suited)
     learns(*language_model_task(network, recipe), recipe)
 

@@ -10,7 +10,7 @@ from pipeline.config.chosen import CHOICES, CONFIGS, FOLDERS, read_choices
 from pipeline.config.finished import finished_model
 from pipeline.config.language_model import PretrainConfig
 from pipeline.config.read import load, parse
-from pipeline.config.suitable import one_way, unsuitable
+from pipeline.config.suitable import Reading, one_way, reading, unsuitable
 from pipeline.config.summary import summary
 
 RAW = Path("data/raw")
@@ -155,13 +155,21 @@ def _check_lengths(choices: Choices, configs: Mapping[str, Any]) -> None:
 
 def _check_objectives(choices: Choices, configs: Mapping[str, Any]) -> None:
     """A network can only be trained to do what its family allows."""
-    settings, model = configs["model"], _file("model", choices.model)
-    stages = ("pretrain", "finetune_lm") if configs["pretrain"].start == "scratch" else ()
-    for key in stages:
-        if reason := unsuitable(configs[key].objective, settings):
+    shape = (reading(configs["model"]), str(_file("model", choices.model)))
+    start: tuple[Reading, str] | None = shape
+    if configs["pretrain"].hub is not None:
+        start = None  # as with lengths
+    elif configs["pretrain"].start != "scratch":
+        finished = finished_model(configs["pretrain"].start, PRETRAINED / choices.pretrained)
+        start = (finished.reading, str(finished.where))
+    trained = ("pretrain", "finetune_lm") if configs["pretrain"].start == "scratch" else ("finetune_lm",)
+    if configs["domain"].path == "none":
+        trained = tuple(key for key in trained if key != "finetune_lm")
+    for key in trained if start else ():
+        if reason := unsuitable(configs[key].objective, start[0]):
             file = _file(key, getattr(choices, key))
-            raise UserError(f"{file}: `objective: {configs[key].objective}` does not fit {model}: {reason}")
-    for key in ("classifier", "scratch") if stages else ("scratch",):
-        if configs[key].causal is False and (reason := one_way(settings)):
+            raise UserError(f"{file}: `objective: {configs[key].objective}` does not fit {start[1]}: {reason}")
+    for key, known in (("classifier", start), ("scratch", shape)):
+        if known and configs[key].causal is False and (reason := one_way(known[0])):
             file = _file(key, getattr(choices, key))
-            raise UserError(f"{file}: `causal: false` does not fit {model}: {reason}; write `causal: auto`")
+            raise UserError(f"{file}: `causal: false` does not fit {known[1]}: {reason}; write `causal: auto`")

@@ -5,18 +5,30 @@ from typing import Any, NamedTuple
 
 from pipeline.base.errors import UserError, suggest
 from pipeline.base.files import read_json
+from pipeline.config.suitable import Reading, reading_of
 
 # What a folder of our own holds, and one of `transformers`; large weights of the latter are in parts with an index.
 OURS = ("model.safetensors", "config.json", "tokenizer.json")
 THEIRS = ("config.json", "tokenizer.json")
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
-# Of each `model_type`: the key that holds its positions, their number without it, and how many of them are no token's.
-POSITIONS = {
-    "gpt2": ("n_positions", 1024, 0),
-    "bert": ("max_position_embeddings", 512, 0),
-    "roberta": ("max_position_embeddings", 512, 2),
-    "t5": ("n_positions", 512, 0),
-    "llama": ("max_position_embeddings", 2048, 0),
+
+
+class Theirs(NamedTuple):
+    """What the config of a `model_type` of `transformers` says, and where."""
+
+    # The key that holds the positions, their number without it, and how many of them are no token's.
+    key: str
+    usual: int
+    spare: int
+    family: str
+
+
+THEIR_TYPES = {
+    "gpt2": Theirs("n_positions", 1024, 0, "decoder"),
+    "bert": Theirs("max_position_embeddings", 512, 0, "encoder"),
+    "roberta": Theirs("max_position_embeddings", 512, 2, "encoder"),
+    "t5": Theirs("n_positions", 512, 0, "encoder_decoder"),
+    "llama": Theirs("max_position_embeddings", 2048, 0, "decoder"),
 }
 
 
@@ -27,6 +39,7 @@ class Finished(NamedTuple):
     positions: int
     where: Path
     direction: str
+    reading: Reading
 
 
 def finished_model(start: str, folder: Path) -> Finished:
@@ -44,15 +57,17 @@ def finished_model(start: str, folder: Path) -> Finished:
     content = read_json(config)
     try:
         if start == "huggingface":
-            return Finished(_positions(config, content), config, "forward")
-        return Finished(int(content["model"]["max_positions"]), config, str(content["direction"]))
-    except (KeyError, TypeError, ValueError) as error:
+            kind = _kind(config, content)
+            positions = int(content.get(kind.key, kind.usual)) - kind.spare
+            return Finished(positions, config, "forward", Reading(kind.family))
+        model = content["model"]
+        return Finished(int(model["max_positions"]), config, str(content["direction"]), reading_of(model))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{config}: is not the config of a language model; copy its folder whole") from error
 
 
-def _positions(config: Path, content: dict[str, Any]) -> int:
-    kind = content["model_type"]
-    if kind not in POSITIONS:
-        raise UserError(f"{config}: `model_type: {kind}` is not known here; {suggest(kind, POSITIONS)}")
-    key, usual, spare = POSITIONS[kind]
-    return int(content.get(key, usual)) - spare
+def _kind(config: Path, content: dict[str, Any]) -> Theirs:
+    name = content["model_type"]
+    if name not in THEIR_TYPES:
+        raise UserError(f"{config}: `model_type: {name}` is not known here; {suggest(name, THEIR_TYPES)}")
+    return THEIR_TYPES[name]

@@ -1,6 +1,9 @@
 """Which networks each objective can train, and why not the others (no torch needed)."""
 
-from pipeline.models.settings import LSTMSettings, ModelSettings
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pipeline.models.settings import LSTMSettings, ModelSettings, TransformerSettings
 
 # By name of the objective: for each family that it cannot train, why.
 _UNSUITABLE: dict[str, dict[str, str]] = {
@@ -31,26 +34,47 @@ _UNSUITABLE: dict[str, dict[str, str]] = {
 OBJECTIVE_NAMES = tuple(_UNSUITABLE)
 
 
-def unsuitable(name: str, settings: ModelSettings) -> str | None:
-    """Why this objective cannot train a network of these settings, as a clause; None if it can.
+class Reading(NamedTuple):
+    """How a network reads, which is all that an objective asks of it."""
+
+    # That of `TransformerSettings`, or lstm.
+    family: str
+    attention: str = "softmax"
+
+
+def reading(settings: ModelSettings) -> Reading:
+    """How a network of these settings reads."""
+    return Reading("lstm") if isinstance(settings, LSTMSettings) else Reading(settings.family, settings.attention)
+
+
+def reading_of(model: Mapping[str, Any]) -> Reading:
+    """The same from the keys of a model's config, before they have been checked."""
+    if model.get("backbone") == "lstm":
+        return Reading("lstm")
+    keys = ("family", "attention")
+    return Reading(*(str(model.get(key, getattr(TransformerSettings, key))) for key in keys))
+
+
+def unsuitable(name: str, network: Reading) -> str | None:
+    """Why this objective cannot train a network that reads so, as a clause; None if it can.
 
     `hybrid` uses one stack with both masks, whatever its family's own is.
     """
-    if isinstance(settings, LSTMSettings):
+    if network.family == "lstm":
         return None if name == "causal" else "an LSTM reads one way, token after token, and can be causal alone"
-    if reason := _UNSUITABLE[name].get(settings.family):
+    if reason := _UNSUITABLE[name].get(network.family):
         return reason
-    if name == "hybrid" and settings.attention == "fast_weight":
+    if name == "hybrid" and network.attention == "fast_weight":
         return "`attention: fast_weight` writes token after token, so it cannot see both sides"
-    if name == "prefix" and settings.attention != "softmax":
-        return f"`attention: {settings.attention}` cannot see a part of its row both ways; take `attention: softmax`"
+    if name == "prefix" and network.attention != "softmax":
+        return f"`attention: {network.attention}` cannot see a part of its row both ways; take `attention: softmax`"
     return None
 
 
-def one_way(settings: ModelSettings) -> str | None:
-    """Why a network of these settings can only see what is before a token, as a clause; None if it need not."""
-    if isinstance(settings, LSTMSettings):
+def one_way(network: Reading) -> str | None:
+    """Why such a network can only see what is before a token, as a clause; None if it need not."""
+    if network.family == "lstm":
         return "an LSTM reads one way"
-    if settings.attention == "fast_weight":
+    if network.attention == "fast_weight":
         return "`attention: fast_weight` writes token after token"
     return None

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pipeline.base.errors import UserError
 from pipeline.config.language_model import LanguageModelConfig
-from pipeline.config.suitable import unsuitable
+from pipeline.config.suitable import reading, unsuitable
 from pipeline.interop.tensors import load_tensors
 from pipeline.language_model.carry import CarriedLosses
 from pipeline.language_model.losses import Losses, PredictionLosses
@@ -39,7 +39,7 @@ def task_of(
     network: Network, config: LanguageModelConfig, tokenizer: Path, companion: Path | None
 ) -> LanguageModelTask:
     """Put the config's objective to `network`; `companion` fills what an earlier stage trained beside it."""
-    if reason := unsuitable(config.objective, network.settings):
+    if reason := unsuitable(config.objective, reading(network.settings)):
         raise UserError(f"`objective: {config.objective}` does not fit this language model: {reason}")
     if isinstance(network, AWDLSTM):
         return LanguageModelTask(network, network, CarriedLosses(network))

@@ -21,8 +21,7 @@ class Hybrid:
 
     Rows count alike, whatever they ask: the loss of a causal row is the mean over its T targets, that of a masked row
     the mean over its hidden tokens, which therefore weigh T / (hidden tokens) each. `masked_share` then is the share
-    of the masked loss too, as in the authors' training, where whole devices have the one kind or the other and each
-    takes the mean over its own targets.
+    of the masked loss too.
     """
 
     per_byte = True

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -52,9 +53,10 @@ def test_a_defect_of_ours_keeps_its_traceback(tmp_path: Path) -> None:
 
 def test_control_c_says_how_to_go_on(tmp_path: Path) -> None:
     command = stage(tmp_path, "print('ready', flush=True); time.sleep(60)")
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
-    ) as process:
+    # A shell that starts the tests in the background has them ignore the signal, and their children with them.
+    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment(), preexec_fn=hears) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()

@@ -12,7 +12,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import read_json
 from pipeline.config.language_model import Objective, PretrainConfig
 from pipeline.config.read import parse
-from pipeline.config.suitable import unsuitable
+from pipeline.config.suitable import reading, unsuitable
 from pipeline.models.settings import TransformerSettings, settings_schema
 from tests.workspace import make
 
@@ -24,7 +24,7 @@ CONFIGS = {choice.name: choices.configs_of(choice, OPTIONS) for choice in choice
 def test_every_row_is_a_network_and_an_objective_that_fit(name: str) -> None:
     settings = parse(settings_schema, CONFIGS[name]["model"], name)
     recipe = parse(PretrainConfig, CONFIGS[name]["pretrain"], name)
-    assert unsuitable(recipe.objective, settings) is None
+    assert unsuitable(recipe.objective, reading(settings)) is None
 
 
 def test_every_value_that_a_config_can_choose_has_a_row() -> None:

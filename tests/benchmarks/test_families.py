@@ -12,7 +12,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import read_json, write_json
 from pipeline.config.choices import SCHEMAS
 from pipeline.config.read import load, parse
-from pipeline.config.suitable import one_way, unsuitable
+from pipeline.config.suitable import one_way, reading, unsuitable
 from tests.source import ROOT
 from tests.workspace import CONFIGS, copies, make
 
@@ -62,8 +62,8 @@ def test_every_family_names_configs_that_are_there_and_fit(family: families.Fami
     for stage in ("pretrain", "finetune_lm"):
         if stage in parsed:
             assert parsed[stage].tokens == 768
-            assert unsuitable(parsed[stage].objective, parsed["model"]) is None
-    assert family.causal is not False or one_way(parsed["model"]) is None
+            assert unsuitable(parsed[stage].objective, reading(parsed["model"])) is None
+    assert family.causal is not False or one_way(reading(parsed["model"])) is None
 
 
 @pytest.mark.slow

@@ -180,6 +180,45 @@ WRONG = [
             "data/pretrained/colleague/config.json; take at most 96"
         ),
     ),
+    (
+        edit("configs/pretrain/short.yaml", "start: scratch", "start: scratch\nobjective: masked"),
+        (
+            "configs/pretrain/short.yaml: `objective: masked` does not fit configs/model/small.yaml: a decoder cannot "
+            "see what follows a masked token; `objective: hybrid` teaches it to"
+        ),
+    ),
+    (
+        both(
+            edit("configs/model/small.yaml", "layers", "attention: fast_weight\npositions: none\nlayers"),
+            edit("configs/classifier/quick.yaml", "epochs", "causal: false\nepochs"),
+        ),
+        (
+            "configs/classifier/quick.yaml: `causal: false` does not fit configs/model/small.yaml: `attention: "
+            "fast_weight` writes token after token; write `causal: auto`"
+        ),
+    ),
+    (
+        both(
+            FROM_FOLDER,
+            choose(domain="corpus"),
+            edit("data/pretrained/colleague/config.json", '{"max', '{"family": "encoder", "max'),
+        ),
+        (
+            "configs/finetune_lm/short.yaml: `objective: causal` does not fit data/pretrained/colleague/config.json: "
+            "an encoder sees the tokens that it would have to predict"
+        ),
+    ),
+    (
+        both(
+            FROM_FOLDER,
+            edit("data/pretrained/colleague/config.json", '{"max', '{"backbone": "lstm", "max'),
+            edit("configs/classifier/quick.yaml", "epochs", "causal: false\nepochs"),
+        ),
+        (
+            "configs/classifier/quick.yaml: `causal: false` does not fit data/pretrained/colleague/config.json: "
+            "an LSTM reads one way; write `causal: auto`"
+        ),
+    ),
 ]
 
 

@@ -110,19 +110,19 @@ def test_a_repeated_key_gets_its_new_value_in_the_place_of_the_old(distance) -> 
 
 
 def test_features_add_up_to_one_so_that_the_state_stays_bounded() -> None:
-    """Ten thousand writes to nearly the same key leave a state no larger than the values; sums would grow with T."""
+    """Ten thousand writes of one value end in the state that answers it to any key; sums would grow with T."""
     k_1HTK = features(3 * noise(1, 2, 10_000, K))
     torch.testing.assert_close(k_1HTK.sum(-1), torch.ones(1, 2, 10_000))
     assert (k_1HTK > 0).all()
     v_1HTV, nothing_1HKV = torch.ones(1, 2, 10_000, K), torch.zeros(1, 2, K, K)
     answers_1HTV, state_1HKV = delta_rule(k_1HTK, k_1HTK, v_1HTV, torch.ones(1, 2, 10_000, 1), nothing_1HKV)
-    torch.testing.assert_close(answers_1HTV, v_1HTV, atol=1e-4, rtol=1e-4)
-    assert state_1HKV.abs().max() < 3
+    torch.testing.assert_close(answers_1HTV[:, :, -1000:], v_1HTV[:, :, -1000:], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(state_1HKV, torch.ones(1, 2, K, K), atol=1e-3, rtol=1e-3)
     assert causal_sums(k_1HTK, k_1HTK, v_1HTV, nothing_1HKV)[1].abs().max() > 300
 
 
 def test_both_sides_cannot_be_seen(attention, context) -> None:
-    with pytest.raises(ValueError, match="fast_weight.*both sides"):
+    with pytest.raises(ValueError, match=r"fast_weight.*both sides"):
         attention(noise(1, 5, 32), context._replace(causal=False))
 
 

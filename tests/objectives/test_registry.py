@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.config.suitable import OBJECTIVE_NAMES, unsuitable
+from pipeline.config.suitable import OBJECTIVE_NAMES, reading, unsuitable
 from pipeline.models.settings import LSTMSettings, TransformerSettings
 from pipeline.objectives.cross_entropy import IGNORED
 from pipeline.objectives.example import Objective
@@ -82,10 +82,10 @@ def test_every_name_that_a_config_may_have_is_here() -> None:
 )
 def test_each_network_is_offered_what_it_can_learn_and_told_why_not_the_rest(settings, suits) -> None:
     model = TransformerSettings(layers=2, width=32, heads=2, feedforward=64, max_positions=64, **settings)
-    reasons = {name: unsuitable(name, model) for name in OBJECTIVE_NAMES}
+    reasons = {name: unsuitable(name, reading(model)) for name in OBJECTIVE_NAMES}
     assert sorted(name for name, reason in reasons.items() if reason is None) == suits
     assert all(reason and not reason.endswith(".") for name, reason in reasons.items() if name not in suits)
 
 
 def test_an_lstm_is_causal_alone() -> None:
-    assert [name for name in OBJECTIVE_NAMES if unsuitable(name, LSTMSettings("lstm")) is None] == ["causal"]
+    assert [name for name in OBJECTIVE_NAMES if unsuitable(name, reading(LSTMSettings("lstm"))) is None] == ["causal"]

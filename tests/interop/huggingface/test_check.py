@@ -68,6 +68,10 @@ WRONG = [
         edit(f"{FOLDER}/config.json", "model_type", "type"),
         f"{FOLDER}/config.json: is not the config of a language model; copy its folder whole",
     ),
+    (
+        edit("configs/config.yaml", "domain: none", "domain: corpus"),
+        f"`objective: causal` does not fit {FOLDER}/config.json: an encoder sees the tokens that it would have to",
+    ),
     (lambda: (FOLDER / "tokenizer.json").unlink(), f"{FOLDER}: tokenizer.json is missing; a language model is"),
     (pickled, f"{FOLDER}: model.safetensors is missing; where there is a pickle (.bin) instead,"),
     (
