@@ -1,5 +1,6 @@
 """Promises to a DVC user, kept on the tiny preset in a clone of the repository: `dvc repro` and what follows it."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -99,6 +100,25 @@ def test_a_swapped_task_keeps_the_pretrained_model_and_comes_back_from_the_cache
     back = call(project, "dvc", "exp", "run", "--set-param", task.replace("embedded_task", "example_tickets"))
     # DVC writes config.yaml in its own style, so `check` (a constant) and the page look again; the rest is cached.
     assert set(stages_run(back.stdout)) <= {"check", "report"}
+
+
+def test_queued_experiments_run_beside_the_workspace_and_are_compared(project: Path) -> None:
+    call(project, "git", "add", "--all")
+    call(project, "git", "commit", "--quiet", "--allow-empty", "--message", "run")
+    rates = ("0.001", "0.002")
+    for rate in rates:
+        setting = f"configs/classifier/tiny.yaml:learning_rate={rate}"
+        call(project, "dvc", "exp", "run", "--queue", "--name", f"rate-{rate[-1]}", "--set-param", setting)
+    assert "rate-1" in call(project, "dvc", "queue", "status").stdout
+    before = contents(project / "models")
+    call(project, "dvc", "exp", "run", "--run-all")
+    assert contents(project / "models") == before, "an experiment changed the workspace"
+    shown = call(project, "dvc", "exp", "show", "--csv").stdout
+    rows = {row["Experiment"]: row for row in csv.DictReader(shown.splitlines())}
+    for rate in rates:
+        row = rows[f"rate-{rate[-1]}"]
+        assert row["configs/classifier/tiny.yaml:learning_rate"] == rate
+        assert 0 <= float(row["results/evaluate/metrics.json:pipeline.accuracy"]) <= 1
 
 
 def test_push_and_pull_bring_the_model_to_another_folder(project: Path, tmp_path: Path) -> None:
