@@ -118,7 +118,7 @@ def test_queued_experiments_run_beside_the_workspace_and_are_compared(project: P
     for rate in rates:
         row = rows[f"rate-{rate[-1]}"]
         assert row["configs/classifier/tiny.yaml:learning_rate"] == rate
-        assert 0 <= float(row["results/evaluate/metrics.json:pipeline.accuracy"]) <= 1
+        assert 0 <= float(row["systems.pipeline.accuracy"]) <= 1
 
 
 def test_push_and_pull_bring_the_model_to_another_folder(project: Path, tmp_path: Path) -> None:
