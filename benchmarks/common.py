@@ -114,12 +114,12 @@ def kept(name: str, about: Any, make: Callable[[], dict[str, Any]], *, again: bo
     again: make it anew even so.
     """
     key = files.digest([json.dumps(about, sort_keys=True)])[:16]
-    rows = read_json(name)
-    if again or key not in rows:
+    found = read_json(name).get(key)
+    if again or found is None:
         before = machine()  # the load of other work, not of this row
-        rows = {**rows, key: {**make(), "machine": before}}
-        write_json(name, rows)
-    return dict(rows[key])
+        found = {**make(), "machine": before}
+        write_json(name, {**read_json(name), key: found})  # read anew: another seed may be running beside this one
+    return dict(found)
 
 
 def in_own_process(function: Callable[..., Any], *words: Any) -> Any:

@@ -11,6 +11,7 @@ import torch
 from pipeline.base.files import read_json, write_json, write_text
 from pipeline.base.process import run_stage
 from pipeline.base.progress import Progress
+from pipeline.config.blend import FOLDER
 from pipeline.config.chosen import choice, chosen
 from pipeline.config.hardware import HardwareConfig
 from pipeline.evaluation.calibration import reliability
@@ -18,10 +19,12 @@ from pipeline.evaluation.decisions import carried, decided
 from pipeline.evaluation.predictions import read_predictions, write_predictions
 from pipeline.evaluation.summary import summarise
 from pipeline.inference.predictor import Predictor
+from pipeline.linear.artifact import load_blend
 from pipeline.text.prepared import read_labels, read_texts
 from pipeline.training.place import Place
 
 TASK = Path("data/prepared/task")
+CLASSIFIER = Path("models/classifier")
 OUT = Path("results/evaluate")
 BLOCK = 1024  # documents between two signs of progress
 
@@ -43,20 +46,24 @@ def main() -> None:
                 progress.update(len(found[-1]))
         return np.concatenate(found).astype(np.float32)
 
-    directions = {direction: predict(Path("models/classifier") / direction) for direction in choice("directions")}
-    pipeline_NC = np.mean(list(directions.values()), axis=0)
+    directions = {direction: predict(CLASSIFIER / direction) for direction in choice("directions")}
+    network_NC = np.mean(list(directions.values()), axis=0)
+    blend = load_blend(CLASSIFIER / FOLDER)
+    pipeline_NC = blend.blended(network_NC, texts)
     baselines = read_predictions("results/baselines/predictions.parquet").systems
     systems = {"pipeline": pipeline_NC, "scratch": predict(Path("models/scratch")), **baselines}
 
     carried_NC = carried(labels, len(names), multilabel)
-    parts = directions if len(directions) > 1 else {}
+    members = directions if len(directions) > 1 else {}
+    if blend.linear is not None:
+        members = {"network": network_NC, "linear": blend.linear.predict_proba(texts), **members}
     test = {
         "documents": len(texts),
         "classes": len(names),
         "multilabel": multilabel,
         "transductive": task["transductive"],
     }
-    write_json(OUT / "metrics.json", {"test": test, **summarise(carried_NC, systems, parts, names, multilabel)})
+    write_json(OUT / "metrics.json", {"test": test, **summarise(carried_NC, systems, members, names, multilabel)})
     write_predictions(OUT / "predictions.parquet", labels, systems, multilabel)
     actual_predicted = [] if multilabel else confusion_rows(carried_NC, decided(pipeline_NC, multilabel), names)
     write_table(OUT / "confusion.csv", ("actual", "predicted"), actual_predicted)

@@ -13,13 +13,13 @@ from pipeline.models.build import Network
 from pipeline.shards.read import TokenCorpus
 
 
-def main(direction: str) -> None:
+def main(direction: str, goal: str = "train") -> None:
     """Fine-tune on the domain, or pass the model on where there is none; write models/domain/DIRECTION."""
     config = chosen("finetune_lm", FinetuneConfig)
     start = load_language_model(Path("models/pretrained") / direction)
     corpora = Corpora.open(Path("data/tokens/domain"))
     hardware = chosen("hardware", HardwareConfig)
-    run = LanguageModelRun("finetune_lm", direction, config, hardware, corpora, start.tokenizer)
+    run = LanguageModelRun("finetune_lm", direction, config, hardware, corpora, start.tokenizer, goal)
     if corpora.train.documents == 0:
         run.pass_on(start.model, "no domain corpus: the pretrained model is passed on")
         return

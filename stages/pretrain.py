@@ -18,11 +18,11 @@ from pipeline.text.specials import SPECIALS
 TOKENIZER = Path("models/tokenizer/tokenizer.json")
 
 
-def main(direction: str) -> None:
+def main(direction: str, goal: str = "train") -> None:
     """Train, or take a finished model from data/pretrained; write models/pretrained/DIRECTION."""
     config = chosen("pretrain", PretrainConfig)
     corpora = Corpora.open(Path("data/tokens/generic"))
-    run = LanguageModelRun("pretrain", direction, config, chosen("hardware", HardwareConfig), corpora, TOKENIZER)
+    run = LanguageModelRun("pretrain", direction, config, chosen("hardware", HardwareConfig), corpora, TOKENIZER, goal)
 
     if config.start == "folder":
         folder = Path("data/pretrained") / choice("pretrained")

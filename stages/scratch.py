@@ -16,14 +16,14 @@ from pipeline.shards.read import TokenCorpus
 TOKENS = Path("data/tokens/task")
 
 
-def main(direction: str) -> None:
+def main(direction: str, goal: str = "train") -> None:
     """Train the classifier from a fresh network; write models/scratch."""
     config = chosen("scratch", ClassifierConfig)
     task = Task.open(Path("data/prepared/task"), TOKENS, reverse=direction == "backward")
     fresh = build(chosen("model", settings_schema), TokenCorpus(TOKENS / "train").vocabulary, config.seed)
     network = classifier_network(fresh, config, classes=len(task.labels))
     tokenizer = Path("models/tokenizer/tokenizer.json")
-    run = ClassifierRun(Path("models/scratch"), Path("results/scratch"), task, tokenizer, direction)
+    run = ClassifierRun(Path("models/scratch"), Path("results/scratch"), task, tokenizer, direction, goal)
     run.train(network, config, chosen("hardware", HardwareConfig), "scratch")
 
 

@@ -46,6 +46,7 @@ CONFIGS = {
         "schedule": "slanted_triangular", "head_width": 16, "chunk_tokens": 32, "max_tokens": 96,
         "checkpoint_every": 2,
     },
+    "blend": {"weight": "auto", "folds": 2},
     "hardware": {"accelerator": "cpu", "threads": 1, "micro_batch": 4},
 }  # fmt: skip
 
@@ -68,7 +69,8 @@ def make(folder: Path, **changed: dict[str, object]) -> Path:
     """Fill `folder` with everything the training stages read; `changed` updates single configs."""
     choices = {
         "generic": "tiny", "domain": "tiny", "task": "tiny", "tokenizer": "tiny", "model": "tiny", "pretrain": "tiny",
-        "pretrained": "none", "finetune_lm": "tiny", "classifier": "tiny", "scratch": "tiny", "hardware": "tiny",
+        "pretrained": "none", "finetune_lm": "tiny", "classifier": "tiny", "blend": "tiny",
+        "scratch": "tiny", "hardware": "tiny",
         "directions": ["forward"],
     }  # fmt: skip
     write_json(folder / "configs/config.yaml", choices)  # JSON is YAML

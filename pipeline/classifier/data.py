@@ -43,6 +43,22 @@ class InMemory:
 
 
 @dataclass(frozen=True)
+class Some:
+    """Some of the documents, as `Documents`."""
+
+    of: Documents
+    numbers: np.ndarray
+
+    def document(self, number: int) -> np.ndarray:
+        """Tokens of one of them."""
+        return self.of.document(int(self.numbers[number]))
+
+    def lengths(self) -> np.ndarray:
+        """Tokens of each of them, int64."""
+        return self.of.lengths()[self.numbers]
+
+
+@dataclass(frozen=True)
 class LabelledDocuments:
     """Documents and their targets: int64 (N,), or 0/1 float32 (N, C) for several labels a document."""
 
@@ -57,6 +73,10 @@ class LabelledDocuments:
     def lengths(self) -> np.ndarray:
         """Tokens of each document."""
         return self.documents.lengths()
+
+    def subset(self, numbers: np.ndarray) -> "LabelledDocuments":
+        """Those of these numbers, numbered anew in their order."""
+        return LabelledDocuments(Some(self.documents, numbers), self.targets[torch.as_tensor(numbers)], self.reverse)
 
     def by_length(self) -> np.ndarray:
         """Numbers of the documents, longest first, so that a batch that does not fit fails at once."""

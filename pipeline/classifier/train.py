@@ -1,5 +1,6 @@
 """Train a classifier through its phases: what the stages finetune_classifier and scratch, and the estimator, share."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,9 +22,10 @@ from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.hardware import HardwareConfig
 from pipeline.training.module import Phase
 from pipeline.training.place import Place
+from pipeline.training.rate_search import STEPS
 from pipeline.training.results import run_facts, write_results
 from pipeline.training.resume import ResumeFolder, weights_digest
-from pipeline.training.run import run_phases, this_rank
+from pipeline.training.run import RATES, run_phases, search_rates, this_rank
 
 MEASURED = "validation_accuracy"
 PHASE_STRIDE = 1_000_000_000  # keeps the dropout noise of one phase's steps apart from the next one's
@@ -60,23 +62,38 @@ class ClassifierTraining:
 
     def run(self, resume: ResumeFolder | None) -> ClassifierModule:
         """Train all phases; returns the module, whose network is the one given."""
-        config, place = self.config, self.place
         made, batches = self.plan()
-        # Activations are kept for the chunks with gradients.
-        kept = min(config.max_tokens, config.chunk_tokens * config.gradient_chunks)
-        micro = place.micro_batch(self.network.backbone.settings, kept, config.batch_documents)
-        balanced = config.class_weights == "balanced"
-        weights = balanced_weights(self.train.targets, self.network.classes) if balanced else None
-        module = ClassifierModule(self.network, config, micro, self.title, self.validation, weights)
-        self.network.set_drop_mult(config.drop_mult)
+        module = self._module()
 
         def share(phase: int, step: int, rank: int, world: int) -> dict[str, Any]:
             return self._share(batches[phase], phase, step, rank, world, module.micro_batch)
 
-        run_phases(module, made, share, resume=resume, place=place)
+        run_phases(module, made, share, resume=resume, place=self.place)
         self.network.set_drop_mult(1.0)
         self.network.requires_grad_(True)
         return module
+
+    def search_rates(self, curve: Path) -> None:
+        """Write the losses of a climbing learning rate, all layers training, to the file `curve`."""
+        module, config = self._module(), self.config
+        lengths = np.minimum(self.train.lengths, config.max_tokens)
+        passes = math.ceil(STEPS * config.batch_documents / len(self.train))
+        plan = BucketPlan(lengths, config.batch_documents, passes, config.seed)
+
+        def share(phase: int, step: int, rank: int, world: int) -> dict[str, Any]:
+            return self._share(plan, phase, step, rank, world, module.micro_batch)
+
+        search_rates(module, share, place=self.place, curve=curve)
+
+    def _module(self) -> ClassifierModule:
+        config = self.config
+        # Activations are kept for the chunks with gradients.
+        kept = min(config.max_tokens, config.chunk_tokens * config.gradient_chunks)
+        micro = self.place.micro_batch(self.network.backbone.settings, kept, config.batch_documents)
+        balanced = config.class_weights == "balanced"
+        weights = balanced_weights(self.train.targets, self.network.classes) if balanced else None
+        self.network.set_drop_mult(config.drop_mult)
+        return ClassifierModule(self.network, config, micro, self.title, self.validation, weights)
 
     def _share(
         self, plan: BucketPlan, phase: int, step: int, rank: int, world: int, micro_batch: int
@@ -101,11 +118,16 @@ class ClassifierTraining:
 
 
 class ClassifierRun:
-    """One run of a classifier stage: outs models/OUT and results/STAGE (with the direction, where there is one)."""
+    """One run of a classifier stage: outs models/OUT and results/STAGE (with the direction, where there is one).
 
-    def __init__(self, out: Path, results: Path, task: Task, tokenizer: Path, direction: str) -> None:
+    With the goal `lr-find` instead of `train` it writes no more than the losses of a climbing learning rate.
+    """
+
+    def __init__(
+        self, out: Path, results: Path, task: Task, tokenizer: Path, direction: str, goal: str = "train"
+    ) -> None:
         self.out, self.results, self.task = out, results, task
-        self.tokenizer, self.direction = tokenizer, direction
+        self.tokenizer, self.direction, self.goal = tokenizer, direction, goal
 
     def train(
         self,
@@ -116,6 +138,10 @@ class ClassifierRun:
     ) -> None:
         """Train from the last checkpoint if a run was cut off; then write the outs."""
         training = ClassifierTraining(network, self.task.train, self.task.validation, config, hardware, title)
+        if self.goal == "lr-find":
+            stage = self.results.relative_to("results").parts[0]
+            training.search_rates(RATES / stage / self.direction / "curve.csv")
+            return
         with ResumeFolder(title, self._depends_on(network, config), this_rank()) as resume:
             module = training.run(resume)
             if this_rank() == 0:

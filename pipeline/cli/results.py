@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.base.files import read_json
-from pipeline.evaluation.verdict import NAMES, verdict
+from pipeline.evaluation.verdict import MEMBERS, NAMES, verdict, weighing
 
 RESULTS = Path("results")
 SCORES = ("accuracy", "macro_f1")
@@ -26,6 +26,8 @@ def run(args: argparse.Namespace) -> None:
     metrics = read_json(RESULTS / "evaluate" / "metrics.json")
     print(table(metrics))
     print(f"\n{verdict(metrics)}")
+    if said := weighing(read_json(RESULTS / "blend" / "metrics.json")):
+        print(said)
     print(f"{_labels_used()}, {_counted(metrics['test']['documents'], 'test document')}{_transductive(metrics)}")
     page = RESULTS / "report" / "index.html"
     print(f"report: {page}" if page.is_file() else f"report: not drawn yet; `dvc repro report` writes {page}")
@@ -41,7 +43,8 @@ def table(metrics: Mapping[str, Any]) -> str:
     for name in (name for name in NAMES if name in systems):
         lines.append(_line(NAMES[name], systems[name], best))
         if name == "pipeline":
-            lines += [_line(f"  {direction} alone", values, {}) for direction, values in metrics["directions"].items()]
+            members = metrics["members"]
+            lines += [_line(f"  {title}", members[one], {}) for one, title in MEMBERS.items() if one in members]
     return "\n".join(lines)
 
 

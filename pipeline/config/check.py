@@ -162,11 +162,9 @@ def _check_objectives(choices: Choices, configs: Mapping[str, Any]) -> None:
     elif configs["pretrain"].start != "scratch":
         finished = finished_model(configs["pretrain"].start, PRETRAINED / choices.pretrained)
         start = (finished.reading, str(finished.where))
-    trained = ("pretrain", "finetune_lm") if configs["pretrain"].start == "scratch" else ("finetune_lm",)
-    if configs["domain"].path == "none":
-        trained = tuple(key for key in trained if key != "finetune_lm")
-    for key in trained if start else ():
-        if reason := unsuitable(configs[key].objective, start[0]):
+    trained = {"pretrain": configs["pretrain"].start == "scratch", "finetune_lm": configs["domain"].path != "none"}
+    for key in (key for key, trains in trained.items() if trains):
+        if start and (reason := unsuitable(configs[key].objective, start[0])):
             file = _file(key, getattr(choices, key))
             raise UserError(f"{file}: `objective: {configs[key].objective}` does not fit {start[1]}: {reason}")
     for key, known in (("classifier", start), ("scratch", shape)):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pipeline.config.blend import BlendConfig
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.dataset import DatasetConfig
 from pipeline.config.hardware import HardwareConfig
@@ -26,6 +27,7 @@ class Choices:
     pretrained: str
     finetune_lm: str
     classifier: str
+    blend: str
     scratch: str
     hardware: str
     directions: tuple[Direction, ...]
@@ -44,6 +46,7 @@ SCHEMAS: dict[str, Any] = {
     "pretrain": PretrainConfig,
     "finetune_lm": FinetuneConfig,
     "classifier": ClassifierConfig,
+    "blend": BlendConfig,
     "scratch": ClassifierConfig,
     "hardware": HardwareConfig,
 }

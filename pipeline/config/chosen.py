@@ -20,6 +20,7 @@ FOLDERS = {
     "pretrain": "pretrain",
     "finetune_lm": "finetune_lm",
     "classifier": "classifier",
+    "blend": "blend",
     "scratch": "classifier",
     "hardware": "hardware",
 }

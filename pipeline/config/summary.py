@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pipeline.config.blend import BlendConfig
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.dataset import DatasetConfig
 from pipeline.config.hardware import HardwareConfig
@@ -29,6 +30,10 @@ def summary(config: Any) -> str:
             return f"{config.objective}, {config.tokens:,} tokens at {config.batch_tokens:,} a step, {_rates(config)}"
         case ClassifierConfig():
             return f"unfreeze {config.unfreeze}, epochs {config.epochs:g}, {_rates(config)}"
+        case BlendConfig(weight="none"):
+            return "the network alone"
+        case BlendConfig():
+            return f"with a linear model, judged by {config.enough:,} validation documents or {config.folds} parts"
         case HardwareConfig():
             return f"accelerator {config.accelerator}, devices {config.devices}, strategy {config.strategy}"
     raise TypeError(f"no summary for {type(config).__name__}")

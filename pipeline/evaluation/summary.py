@@ -15,29 +15,29 @@ SCORES = ("accuracy", "macro_f1")
 def summarise(
     carried_NC: np.ndarray,
     systems: Mapping[str, np.ndarray],
-    directions: Mapping[str, np.ndarray],
+    members: Mapping[str, np.ndarray],
     names: Sequence[str],
     multilabel: bool,
 ) -> dict[str, Any]:
-    """Measure systems and directions.
+    """Measure systems, and the members of the pipeline.
 
     Args:
         carried_NC: true labels as booleans.
         systems: name -> probabilities (N, C); one of them is "pipeline".
-        directions: the pipeline's parts, where there are several.
+        members: what the pipeline averages or blends, where there are several; names as in `verdict.MEMBERS`.
 
     Returns:
-        "systems" and "directions": name -> metrics, with `accuracy_interval` and `macro_f1_interval`;
+        "systems" and "members": name -> metrics, with `accuracy_interval` and `macro_f1_interval`;
         "lead": name -> how far the pipeline is ahead of each other system, with paired intervals. Empty without
         documents.
     """
     if not len(carried_NC):
-        return {"systems": {}, "directions": {}, "lead": {}}
+        return {"systems": {}, "members": {}, "lead": {}}
     measured: dict[str, dict[str, dict[str, Any]]] = {
         kind: {name: measure(carried_NC, one_NC, names, multilabel) for name, one_NC in group.items()}
-        for kind, group in (("systems", systems), ("directions", directions))
+        for kind, group in (("systems", systems), ("members", members))
     }
-    decisions = {name: decided(one_NC, multilabel) for name, one_NC in (*systems.items(), *directions.items())}
+    decisions = {name: decided(one_NC, multilabel) for name, one_NC in (*systems.items(), *members.items())}
     scores = resampled(carried_NC, decisions)
     for group in measured.values():
         for name, values in group.items():

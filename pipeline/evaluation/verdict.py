@@ -11,6 +11,13 @@ NAMES = {
     "nb_svm": "NB-SVM",
     "majority": "majority class",
 }
+# What the pipeline blends or averages -> its name for people, in the order of tables.
+MEMBERS = {
+    "network": "the network alone",
+    "linear": "the linear model alone",
+    "forward": "forward alone",
+    "backward": "backward alone",
+}
 
 
 def best_rival(metrics: Mapping[str, Any]) -> str:
@@ -39,3 +46,15 @@ def verdict(metrics: Mapping[str, Any]) -> str:
         return f"The pipeline is ahead of every other system, of {NAMES[rival]} by {numbers}.{chance}"
     also = f" It also loses to {' and '.join(NAMES[name] for name in others)}." if others else ""
     return f"The pipeline loses to {NAMES[rival]} by {numbers}.{chance}{also}"
+
+
+def weighing(blend: Mapping[str, Any]) -> str | None:
+    """One sentence about results/blend/metrics.json; None where the network is alone."""
+    if not blend["linear_share"]:
+        return None
+    share, alone = blend["linear_share"], {name: blend["log_loss"][name] for name in ("network", blend["linear"])}
+    losses = f"{alone['network']:.3f} and {alone[blend['linear']]:.3f} alone, {blend['log_loss']['blend']:.3f} together"
+    return (
+        f"The network has a weight of {1 - share:.2f} and {NAMES[blend['linear']]} of {share:.2f}, judged by "
+        f"{blend['judged_by']} (log loss {losses})."
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import torch
@@ -12,8 +12,12 @@ from torch import Tensor
 from pipeline.base.errors import UserError
 from pipeline.batches.reverse import reverse_document
 from pipeline.classifier.artifact import LoadedClassifier, load_classifier
+from pipeline.config.blend import FOLDER
 from pipeline.text.tokenizer import encode, load
 from pipeline.training.environment import resolve_precision
+
+if TYPE_CHECKING:
+    from pipeline.linear.artifact import Blend
 
 # Tokens, padding included, that go through a network at once: what fills the device without filling its memory.
 BATCH_TOKENS = {"cpu": 8192, "cuda": 131_072}
@@ -23,7 +27,7 @@ CHARACTERS_PER_TOKEN = 256
 
 
 class Predictor:
-    """One or several classifiers with the same labels, whose probabilities are averaged.
+    """One or several classifiers with the same labels, whose probabilities are averaged, and perhaps a linear model.
 
     Texts are read in batches of similar length; a text's probabilities do not depend on the others beyond rounding.
     In fp32, the default, they agree between machines to about 1e-6. `precision="auto"` takes bf16 where the processor
@@ -33,6 +37,7 @@ class Predictor:
     def __init__(
         self,
         members: list[LoadedClassifier],
+        blend: "Blend | None" = None,
         *,
         device: str = "auto",
         precision: Literal["fp32", "auto"] = "fp32",
@@ -47,6 +52,7 @@ class Predictor:
         self.members = [(member, load(member.tokenizer)) for member in members]
         for member in members:
             member.network.eval().to(device)
+        self.blend = blend
         self.labels = list(members[0].labels)
         self.multilabel = members[0].multilabel
         self.documents_cut = 0  # documents so far that were longer than the classifier reads
@@ -60,13 +66,14 @@ class Predictor:
         precision: Literal["fp32", "auto"] = "fp32",
         batch_tokens: int | None = None,
     ) -> Self:
-        """Load the classifier in `folder`, or the classifiers in its sub-folders (one for each direction)."""
+        """Load the classifier in `folder`, or those in its sub-folders: one for each direction, and their blend."""
         folders = classifier_folders(folder)
         members = [load_classifier(one) for one in folders]
         for one, member in zip(folders, members, strict=True):
             if (member.labels, member.multilabel) != (members[0].labels, members[0].multilabel):
                 raise UserError(f"{one}: its labels differ from those of {folders[0]}; train both on one task")
-        return cls(members, device=device, precision=precision, batch_tokens=batch_tokens)
+        blend = _blend(Path(folder) / FOLDER, members[0].labels)
+        return cls(members, blend, device=device, precision=precision, batch_tokens=batch_tokens)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -92,7 +99,8 @@ class Predictor:
         total = np.zeros((len(documents), len(self.labels)))
         for member, tokenizer in self.members:
             total += self._probabilities(member, tokenizer, documents)
-        return total / len(self.members)
+        network_NC = total / len(self.members)
+        return network_NC if self.blend is None else self.blend.blended(network_NC, documents)
 
     def predict(self, texts: Iterable[str]) -> list[str] | list[list[str]]:
         """The most probable label of each text; with several labels a document, all those of at least one half."""
@@ -120,6 +128,18 @@ class Predictor:
         return probabilities_NC
 
 
+def _blend(folder: Path, labels: tuple[str, ...]) -> "Blend | None":
+    """The linear model beside the classifiers, if there is one."""
+    if not folder.is_dir():
+        return None
+    from pipeline.linear.artifact import load_blend  # with scipy, which networks alone do without
+
+    blend = load_blend(folder)
+    if blend.labels != labels:
+        raise UserError(f"{folder}: its labels differ from those of the classifiers beside it; run `dvc repro`")
+    return blend
+
+
 def classifier_folders(folder: Path | str) -> list[Path]:
     """`folder` itself if it is a classifier, else its sub-folders that are; sorted."""
     folder = Path(folder)
@@ -127,7 +147,7 @@ def classifier_folders(folder: Path | str) -> list[Path]:
         raise UserError(f"{folder}: no such folder; train a classifier (`dvc repro`) or name the folder of one")
     if (folder / "config.json").is_file():
         return [folder]
-    folders = sorted(path.parent for path in folder.glob("*/config.json"))
+    folders = sorted(path.parent for path in folder.glob("*/config.json") if path.parent.name != FOLDER)
     if not folders:
         raise UserError(f"{folder}: holds no classifier; run `dvc repro`, or `dvc pull` to fetch a trained one")
     return folders

@@ -27,7 +27,7 @@ from pipeline.training.module import Phase
 from pipeline.training.place import Place
 from pipeline.training.results import run_facts, write_results
 from pipeline.training.resume import ResumeFolder, weights_digest
-from pipeline.training.run import run_phases, this_rank
+from pipeline.training.run import RATES, run_phases, search_rates, this_rank
 
 MEASURED = "validation_bits_per_byte"
 SAMPLES = "samples.json"
@@ -50,7 +50,8 @@ class Corpora:
 class LanguageModelRun:
     """One run of a language-model stage: its inputs, its training, its outs.
 
-    Outs: models/FOLDER/DIRECTION (the model, its config and its tokenizer) and results/STAGE/DIRECTION.
+    Outs: models/FOLDER/DIRECTION (the model, its config and its tokenizer) and results/STAGE/DIRECTION. With the goal
+    `lr-find` instead of `train` it writes no more than the losses of a climbing learning rate, for `ulmfit lr-find`.
     """
 
     def __init__(
@@ -61,9 +62,10 @@ class LanguageModelRun:
         hardware: HardwareConfig,
         corpora: Corpora,
         tokenizer: Path,
+        goal: str = "train",
     ) -> None:
         self.stage, self.direction, self.config, self.hardware = stage, direction, config, hardware
-        self.corpora, self.tokenizer = corpora, tokenizer
+        self.corpora, self.tokenizer, self.goal = corpora, tokenizer, goal
         self.out = Path("models") / {"pretrain": "pretrained", "finetune_lm": "domain"}[stage] / direction
         self.results = Path("results") / stage / direction
         if corpora.train.tokenizer != sha256(tokenizer):
@@ -73,6 +75,8 @@ class LanguageModelRun:
 
     def pass_on(self, network: Network, why: str) -> None:
         """Write the network as it is: an optional stage that has nothing to do."""
+        if self.goal == "lr-find":
+            raise UserError(f"{self.stage} trains nothing here ({why}), so it has no learning rate to look for")
         print(f"  {why}")
         save_language_model(self.out, network, direction=self.direction, tokenizer=self.tokenizer)
         write_results(self.results, {"steps": 0, "tokens": 0, "note": why}, None, MEASURED, {"seconds": 0.0})
@@ -86,29 +90,41 @@ class LanguageModelRun:
         `initialise` changes the network's start; it is not called when a run is resumed. `companion`: the file of what
         an earlier stage trained beside the network and this one goes on with.
         """
-        config, place = self.config, Place(self.hardware, self.config.precision)
-        if config.length > (most := network.settings.max_positions):
-            raise UserError(f"`length: {config.length}` is longer than the model's `max_positions: {most}`; lower it")
-        plan = self._plan(network)
-        steps = max(1, round(config.tokens / config.batch_tokens))
-        with ResumeFolder(f"{self.stage}-{self.direction}", self._depends_on(network), this_rank()) as resume:
-            torch.set_num_threads(place.threads)
-            if initialise is not None and resume.load() is None:
-                initialise(network)
-            task = task_of(network, config, self.tokenizer, companion)
-            task.trainee.set_drop_mult(config.drop_mult)
-            module = self._module(task, place)
-            run_phases(
-                module,
-                [Phase("", steps, validate_every=config.validate_every)],
-                lambda _phase, step, rank, world: self._share(plan, task, step, rank, world),
-                resume=resume,
-                place=place,
+        place = Place(self.hardware, self.config.precision)
+        if self.config.length > (most := network.settings.max_positions):
+            raise UserError(
+                f"`length: {self.config.length}` is longer than the model's `max_positions: {most}`; lower it"
             )
+        if self.goal == "lr-find":
+            _, module, share = self._prepared(network, initialise, companion, place)
+            search_rates(module, share, place=place, curve=RATES / self.stage / self.direction / "curve.csv")
+            return
+        steps = max(1, round(self.config.tokens / self.config.batch_tokens))
+        with ResumeFolder(f"{self.stage}-{self.direction}", self._depends_on(network), this_rank()) as resume:
+            fresh = resume.load() is None
+            task, module, share = self._prepared(network, initialise if fresh else None, companion, place)
+            phases = [Phase("", steps, validate_every=self.config.validate_every)]
+            run_phases(module, phases, share, resume=resume, place=place)
             if this_rank() == 0:
-                facts = run_facts(module, place, task.trainee.flops_per_token(config.length))
+                facts = run_facts(module, place, task.trainee.flops_per_token(self.config.length))
                 self._write(task, module, steps, facts)
                 resume.finish()
+
+    def _prepared(
+        self, network: Network, initialise: Callable[[Network], None] | None, companion: Path | None, place: Place
+    ) -> tuple[LanguageModelTask, LanguageModelModule, Callable[[int, int, int, int], dict[str, Any]]]:
+        """What is trained, by which module, and what a rank reads in a step, as `run_phases` wants it."""
+        torch.set_num_threads(place.threads)
+        if initialise is not None:
+            initialise(network)
+        task = task_of(network, self.config, self.tokenizer, companion)
+        task.trainee.set_drop_mult(self.config.drop_mult)
+        plan = self._plan(network)
+
+        def share(_phase: int, step: int, rank: int, world: int) -> dict[str, Any]:
+            return self._share(plan, task, step, rank, world)
+
+        return task, self._module(task, place), share
 
     def _plan(self, network: Network) -> WindowPlan:
         """Shuffled windows; streams for a network that carries its state along."""

@@ -1,15 +1,16 @@
 """N-gram features: texts in, sparse count matrices out. What they learn is a list of strings, no object to pickle."""
 
+import re
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import groupby
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.feature_extraction.text import CountVectorizer
 
 MAX_WEIGHTS = 2**23  # of one model, features x classes; the solver keeps some twenty vectors of that size
 
@@ -56,7 +57,28 @@ class Vocabulary:
 
     def counts(self, texts: Sequence[str]) -> csr_matrix:
         """How often each n-gram occurs in each text: (N, V) float64."""
-        return _vectorizer(self.ngrams, vocabulary=self.terms).transform(texts)
+        columns, numbers, ends = [], [], [0]  # type: tuple[list[int], list[int], list[int]]
+        for text in texts:
+            found = Counter(self._column[one] for one in occurrences(self.ngrams, text) if one in self._column)
+            columns += sorted(found)
+            numbers += [found[column] for column in sorted(found)]
+            ends.append(len(columns))
+        return csr_matrix((np.array(numbers, np.float64), columns, ends), (len(texts), len(self.terms)))
+
+    @cached_property
+    def _column(self) -> dict[str, int]:
+        return {term: column for column, term in enumerate(self.terms)}
+
+
+def occurrences(ngrams: Ngrams, text: str) -> Iterator[str]:
+    """Every n-gram of a text, as scikit-learn's `CountVectorizer` finds them."""
+    text = text.lower()
+    characters = ngrams.unit == "character"
+    units = re.sub(r"\s\s+", " ", text) if characters else re.findall(ngrams.unit, text)
+    between = "" if characters else " "
+    for size in range(ngrams.low, ngrams.high + 1):
+        for start in range(len(units) - size + 1):
+            yield between.join(units[start : start + size])
 
 
 def learn(ngrams: Ngrams, texts: Sequence[str], classes: int) -> tuple[Vocabulary, csr_matrix]:
@@ -67,14 +89,13 @@ def learn(ngrams: Ngrams, texts: Sequence[str], classes: int) -> tuple[Vocabular
     Returns:
         The vocabulary of V n-grams, and their counts in `texts`: (N, V) float64.
     """
-    vectorizer = _vectorizer(ngrams, max_features=MAX_WEIGHTS // classes)
+    from sklearn.feature_extraction.text import CountVectorizer  # a second to import, which prediction is spared
+
+    unit: dict[str, str] = {"analyzer": "char"} if ngrams.unit == "character" else {"token_pattern": ngrams.unit}
+    most, sizes = MAX_WEIGHTS // classes, (ngrams.low, ngrams.high)
+    vectorizer = CountVectorizer(ngram_range=sizes, dtype=np.float64, max_features=most, **unit)
     counts = vectorizer.fit_transform(texts)
     return Vocabulary(ngrams, tuple(vectorizer.get_feature_names_out().tolist())), counts
-
-
-def _vectorizer(ngrams: Ngrams, **options: object) -> CountVectorizer:
-    unit = {"analyzer": "char"} if ngrams.unit == "character" else {"token_pattern": ngrams.unit}
-    return CountVectorizer(ngram_range=(ngrams.low, ngrams.high), dtype=np.float64, **unit, **options)
 
 
 def binarised(counts: csr_matrix) -> csr_matrix:

@@ -1,15 +1,10 @@
-"""A linear classifier as plain arrays, and the logistic regressions that make one."""
+"""A linear classifier as plain arrays (what trains one is in `regression`, which takes longer to import)."""
 
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.special import expit, softmax
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-
-MAX_ITERATIONS = 500
 
 
 @dataclass(frozen=True)
@@ -32,36 +27,3 @@ class LinearModel:
     def at(self, temperature: float) -> "LinearModel":
         """The same model with another temperature."""
         return replace(self, temperature=temperature)
-
-
-def fit_softmax(features_NV: csr_matrix, labels_N: np.ndarray, classes: int, strength: float) -> LinearModel:
-    """Multinomial logistic regression; `strength` is scikit-learn's C, the inverse of the regularisation."""
-    weights_VC = np.zeros((features_NV.shape[1], classes))
-    bias_C = np.full(classes, -np.log(1.0 + len(labels_N)))  # a class without documents: as rare as one in N
-    solver = _solve(features_NV, labels_N, strength)
-    present = solver.classes_
-    if len(present) == 2:  # scikit-learn keeps one vector of log odds for two classes
-        weights_VC[:, present[1]], bias_C[present[1]] = solver.coef_[0] / 2, solver.intercept_[0] / 2
-        weights_VC[:, present[0]], bias_C[present[0]] = -solver.coef_[0] / 2, -solver.intercept_[0] / 2
-    else:
-        weights_VC[:, present], bias_C[present] = solver.coef_.T, solver.intercept_
-    return LinearModel(weights_VC, bias_C)
-
-
-def fit_binary(features_NV: csr_matrix, positive_N: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
-    """Logistic regression of one label against the rest: weights (V,) and bias.
-
-    A label that all documents carry, or none, gets its smoothed log odds as the bias and no weights.
-    """
-    carried, total = int(positive_N.sum()), len(positive_N)
-    if carried in (0, total):
-        return np.zeros(features_NV.shape[1]), float(np.log((carried + 0.5) / (total - carried + 0.5)))
-    solver = _solve(features_NV, positive_N, strength)
-    return solver.coef_[0], float(solver.intercept_[0])
-
-
-def _solve(features_NV: csr_matrix, labels_N: np.ndarray, strength: float) -> LogisticRegression:
-    with warnings.catch_warnings():
-        # With separable labels and weak regularisation the last digits of the optimum change no prediction.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return LogisticRegression(C=strength, max_iter=MAX_ITERATIONS).fit(features_NV, labels_N)

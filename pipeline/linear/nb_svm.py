@@ -9,7 +9,8 @@ from scipy.sparse import csr_matrix
 
 from pipeline.linear.classifier import NgramClassifier
 from pipeline.linear.features import binarised, learn, token_ngrams
-from pipeline.linear.model import LinearModel, fit_binary
+from pipeline.linear.model import LinearModel
+from pipeline.linear.regression import fit_binary
 from pipeline.linear.selection import fit_selected
 
 

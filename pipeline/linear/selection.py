@@ -1,15 +1,15 @@
 """Choice of a linear model's settings by cross-validation on the training labels alone."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_matrix
-from scipy.special import log_expit, log_softmax
 from sklearn.model_selection import KFold, StratifiedKFold
 
+from pipeline.linear.loss import log_loss
 from pipeline.linear.model import LinearModel
 
 Candidate = TypeVar("Candidate")
@@ -42,7 +42,7 @@ def fit_selected(
         seed: of the folds.
     """
     features = weighting(counts_NV)
-    if not _enough(labels):
+    if not enough(labels):
         (model,) = fit(features(counts_NV), labels, candidates[:1])
         return model, candidates[0]
     sample_N = _sample(len(labels), seed)
@@ -63,7 +63,7 @@ def _held_out_scores(
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Each document's scores by models that have not seen it: the documents' order (N,), and (N, C) per candidate."""
     order, scores = [], [[] for _ in candidates]  # type: tuple[list[np.ndarray], list[list[np.ndarray]]]
-    for train_N, test_N in _folds(labels, seed):
+    for train_N, test_N in folds(labels, FOLDS if len(labels) <= MANY else FOLDS_OF_MANY, seed):
         # A fold knows the n-grams of its own training documents only, as the final model knows none but its own: with
         # the held-out documents' n-grams in the vocabulary, their features would shrink and mislead the temperature.
         known_V = np.unique(counts_NV[train_N].indices)
@@ -76,29 +76,17 @@ def _held_out_scores(
 
 
 def best_temperature(scores_NC: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """The temperature that minimises the log loss, and that loss.
-
-    Targets are smoothed by one pseudo-document per class (Platt 1999), or a few separable documents would ask for
-    certainty.
-    """
-    count, classes = scores_NC.shape
-    if labels.ndim == 1:
-        targets_NC = (np.eye(classes)[labels] * count + 1) / (count + classes)
-    else:
-        targets_NC = (labels * count + 1) / (count + 2)
+    """The temperature that minimises the log loss, and that loss."""
 
     def loss(log_temperature: float) -> float:
-        scaled_NC = scores_NC / np.exp(log_temperature)
-        if labels.ndim == 1:
-            return float(-(targets_NC * log_softmax(scaled_NC, axis=1)).sum(axis=1).mean())
-        return float(-(targets_NC * log_expit(scaled_NC) + (1 - targets_NC) * log_expit(-scaled_NC)).mean())
+        return log_loss(scores_NC / np.exp(log_temperature), labels)
 
     found = minimize_scalar(loss, bounds=LOG_TEMPERATURES, method="bounded")
     return float(np.exp(found.x)), float(found.fun)
 
 
-def _enough(labels: np.ndarray) -> bool:
-    """Whether each fold can hold documents out and still leave two classes to learn."""
+def enough(labels: np.ndarray) -> bool:
+    """Whether each fold can hold documents out and still leave two classes to learn; `labels` as in `folds`."""
     if labels.ndim == 2:
         return len(labels) >= FOLDS
     counts = np.sort(np.bincount(labels))
@@ -112,11 +100,15 @@ def _sample(documents: int, seed: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64(seed)).permutation(documents)[:MAX_DOCUMENTS]
 
 
-def _folds(labels: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    number = FOLDS if len(labels) <= MANY else FOLDS_OF_MANY
+def folds(labels: np.ndarray, number: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Each document held out once: rows to train on and rows held out, `number` times or as often as a class allows.
+
+    Args:
+        labels: (N,) class indices, whose shares each fold keeps, or (N, C) booleans.
+    """
     if labels.ndim == 2:
-        return KFold(number, shuffle=True, random_state=seed).split(labels)
-    folds = StratifiedKFold(min(number, int(np.bincount(labels).max())), shuffle=True, random_state=seed)
+        return list(KFold(number, shuffle=True, random_state=seed).split(labels))
+    stratified = StratifiedKFold(min(number, int(np.bincount(labels).max())), shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class with fewer documents than folds is in some of them
-        return iter(list(folds.split(labels, labels)))
+        return list(stratified.split(labels, labels))

@@ -8,7 +8,8 @@ from scipy.sparse import csr_matrix
 
 from pipeline.linear.classifier import NgramClassifier
 from pipeline.linear.features import inverse_document_frequency, learn, tf_idf, word_ngrams
-from pipeline.linear.model import LinearModel, fit_binary, fit_softmax
+from pipeline.linear.model import LinearModel
+from pipeline.linear.regression import fit_binary, fit_softmax
 from pipeline.linear.selection import fit_selected
 
 STRENGTHS = (10.0, 1.0, 0.1, 100.0)  # scikit-learn's C; the first where there are too few labels to choose

@@ -56,6 +56,7 @@ class Report:
     audits: Mapping[str, Mapping[str, Any]]  # title of a role -> audit.json
     trainings: list[Training]
     baselines: Mapping[str, Any]
+    blend: Mapping[str, Any]
     evaluation: Mapping[str, Any]
     test: TestPart
 
@@ -76,6 +77,7 @@ def collect() -> Report:
         audits={title: read_json(PREPARED / role / "audit.json") for role, title in ROLES.items()},
         trainings=trainings,
         baselines=read_json(RESULTS / "baselines" / "metrics.json"),
+        blend=read_json(RESULTS / "blend" / "metrics.json"),
         evaluation=read_json(RESULTS / "evaluate" / "metrics.json"),
         test=_test_part(len(task["labels"]), task["multilabel"]),
     )
@@ -106,6 +108,7 @@ def _configs() -> dict[str, tuple[str, str]]:
         "pretrain": path_of("pretrain"),
         "finetune_lm": path_of("finetune_lm"),
         "classifier": path_of("classifier"),
+        "blend": path_of("blend"),
         "scratch": path_of("scratch"),
     }
     return {key: (path.as_posix(), path.read_text(encoding="utf-8")) for key, path in paths.items()}

@@ -12,7 +12,7 @@ from pipeline.base.progress import quantity, seconds
 from pipeline.evaluation.calibration import reliability
 from pipeline.evaluation.decisions import decided
 from pipeline.evaluation.metrics import confusion
-from pipeline.evaluation.verdict import NAMES, best_rival, verdict
+from pipeline.evaluation.verdict import MEMBERS, NAMES, best_rival, verdict, weighing
 from pipeline.report import plots
 from pipeline.report.collect import Report, Training
 from pipeline.report.mistakes import confident_mistakes, disagreements
@@ -74,6 +74,8 @@ def render(report: Report) -> str:
     return environment.get_template("page.html.j2").render(
         report=report,
         names=NAMES,
+        members=MEMBERS,
+        weighing=weighing(report.blend),
         descriptions=DESCRIPTIONS,
         sentence=verdict(report.evaluation),
         test=report.evaluation["test"],

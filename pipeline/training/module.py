@@ -8,7 +8,7 @@ batch nor on the number of processes, and a step is the only unit that a resume 
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -38,8 +38,10 @@ class Phase:
     steps: int
     # Names of the layer groups that train; None trains all.
     groups: tuple[str, ...] | None = None
-    # Steps between two validations; one always ends the phase.
+    # Steps between two validations; one begins the run and one ends the phase. None: those alone.
     validate_every: int | None = None
+    # False: no validation at all.
+    validates: bool = True
 
 
 @dataclass
@@ -67,6 +69,7 @@ class TrainingModule(pl.LightningModule, ABC):
         self.resume: ResumeFolder | None = None
         self.optimizer_state: dict[str, Any] | None = None  # of a resumed phase, until the optimiser exists
         self.phase = Phase("", 0)
+        self.schedule: Callable[[TrainingConfig, int, int], float] = rate
 
     # What a stage's module says about its own data.
 
@@ -111,13 +114,13 @@ class TrainingModule(pl.LightningModule, ABC):
         self.progress.resume_at(self.position.step)
         self.progress_tokens = 0
         self.started = time.monotonic()
-        if self.position.step == 0 and self.position.phase == 0:
+        if self.phase.validates and self.position.step == 0 and self.position.phase == 0:
             self._record(self.validate())
 
     def training_step(self, batch: dict[str, Any], index: int) -> None:
         """One optimiser step on this rank's share of the global batch."""
         optimizer = self.optimizers()
-        factor = rate(self.config, self.position.step, self.phase.steps)
+        factor = self.schedule(self.config, self.position.step, self.phase.steps)
         for group in optimizer.param_groups:  # type: ignore[union-attr]
             group["lr"] = group["peak"] * factor
 
@@ -187,7 +190,8 @@ class TrainingModule(pl.LightningModule, ABC):
         return done % every == 0 or self._validates(done) or self._checkpoints(done)
 
     def _validates(self, done: int) -> bool:
-        return done == self.phase.steps or bool(self.phase.validate_every and done % self.phase.validate_every == 0)
+        every = self.phase.validate_every
+        return self.phase.validates and (done == self.phase.steps or bool(every and done % every == 0))
 
     def _checkpoints(self, done: int) -> bool:
         return done == self.phase.steps or done % self.config.checkpoint_every == 0

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,8 +12,11 @@ from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
+from pipeline.base.errors import UserError
+from pipeline.training.curve import write_curve
 from pipeline.training.module import Phase, TrainingModule
 from pipeline.training.place import Place
+from pipeline.training.rate_search import STEPS, Diverged, climbing
 from pipeline.training.resume import ResumeFolder
 
 # Warnings of Lightning and cuDNN about what is meant here.
@@ -22,6 +26,7 @@ EXPECTED = (
     ".*LeafSpec.*",
     ".*single contiguous chunk.*",
 )
+RATES = Path("results/lr_find")
 
 
 class Steps(Dataset[dict[str, Any]]):
@@ -81,6 +86,26 @@ def run_phases(
             pin_memory=place.device == "cuda",
         )
         _fit(_trainer(place), module, loader)
+
+
+def search_rates(
+    module: TrainingModule,
+    share: Callable[[int, int, int, int], dict[str, Any]],
+    *,
+    place: Place,
+    curve: Path,
+) -> None:
+    """Train all groups for a few steps at a climbing rate, and write the losses of all rates to the file `curve`."""
+    module.schedule = climbing(module.curve)
+    try:
+        run_phases(module, [Phase("", STEPS, validates=False)], share, resume=None, place=place)
+    except Diverged:
+        pass
+    except UserError:  # the loss is no number any more: as far as one can see
+        if not module.curve:
+            raise
+    if this_rank() == 0:
+        write_curve(curve, module.curve, ("step", "tokens", "phase", "learning_rate", "train_loss", "gradient_norm"))
 
 
 def _trainer(place: Place) -> pl.Trainer:

@@ -16,6 +16,7 @@ from pipeline.models.settings import TransformerSettings
 from pipeline.text import tokenizer as bpe
 
 VOCABULARY = 60
+LABELS = ("harbour", "kitchen", "도시")
 SETTINGS = TransformerSettings(layers=2, width=32, heads=2, feedforward=64, max_positions=32)
 CONFIG = ClassifierConfig(
     epochs=1, learning_rate=0.01, head_width=16, chunk_tokens=8, overlap=2, gradient_chunks=2, max_tokens=64
@@ -60,7 +61,6 @@ def saved(
     tokenizer = folder.parent / f"{folder.name}-tokenizer.json"
     bpe.save(bpe.train(TEXTS * 2, TokenizerConfig(vocabulary=400)), tokenizer)
     made = network(vocabulary=bpe.load(tokenizer).get_vocab_size(), seed=seed, **changed)
-    labels = ("harbour", "kitchen", "도시")
-    save_classifier(folder, made, labels=labels, multilabel=multilabel, direction=direction, tokenizer=tokenizer)
+    save_classifier(folder, made, labels=LABELS, multilabel=multilabel, direction=direction, tokenizer=tokenizer)
     tokenizer.unlink()
     return folder

@@ -80,8 +80,8 @@ WRONG = [
     (
         "taks=orders",
         (
-            'no choice `taks` in configs/config.yaml; did you mean "task"? (there is: classifier, directions, domain, '
-            "finetune_lm, generic, hardware, model, pretrain, pretrained, scratch, task, tokenizer)"
+            'no choice `taks` in configs/config.yaml; did you mean "task"? (there is: blend, classifier, directions, '
+            "domain, finetune_lm, generic, hardware, model, pretrain, pretrained, scratch, task, tokenizer)"
         ),
     ),
     ("task", "`task` needs a value: ulmfit use task=NAME (there is: corpus, none, orders, reviews)"),
@@ -100,8 +100,8 @@ WRONG = [
     (
         "broken",
         (
-            'configs/presets/broken.yaml: unknown key `tasks`; did you mean "task"? (there is: classifier, directions, '
-            "domain, finetune_lm, generic, hardware, model, pretrain, pretrained, scratch, task, tokenizer)"
+            'configs/presets/broken.yaml: unknown key `tasks`; did you mean "task"? (there is: blend, classifier, '
+            "directions, domain, finetune_lm, generic, hardware, model, pretrain, pretrained, scratch, task, tokenizer)"
         ),
     ),
 ]

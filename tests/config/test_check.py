@@ -70,8 +70,8 @@ WRONG = [
     (
         edit(CHOICES, "hardware:", "hardwares:"),
         (
-            'configs/config.yaml: unknown key `hardwares`; did you mean "hardware"? (there is: classifier, directions, '
-            "domain, finetune_lm, generic, hardware, model, pretrain, pretrained, scratch, task, tokenizer)"
+            'configs/config.yaml: unknown key `hardwares`; did you mean "hardware"? (there is: blend, classifier, '
+            "directions, domain, finetune_lm, generic, hardware, model, pretrain, pretrained, scratch, task, tokenizer)"
         ),
     ),
     (choose(task="3"), "configs/config.yaml: `task: 3` is not allowed; it should be text"),

@@ -30,7 +30,7 @@ def test_no_documents_leave_no_systems(tmp_path) -> None:
     assert (found.labels, found.systems) == ([], {})
     assert summarise(np.zeros((0, 3), dtype=bool), {}, {}, "abc", False) == {
         "systems": {},
-        "directions": {},
+        "members": {},
         "lead": {},
     }
 

@@ -9,9 +9,12 @@ import pytest
 from pipeline.base.files import read_json, sha256, write_json, write_text
 from pipeline.evaluation.predictions import read_predictions
 from pipeline.inference.predictor import Predictor
+from pipeline.linear import nb_svm
+from pipeline.linear.artifact import Blend, save_blend
+from pipeline.linear.blend import Weights
 from pipeline.text.prepared import PreparedWriter, task_schema
 from stages import baselines, evaluate
-from tests.classifier.small import TEXTS, saved
+from tests.classifier.small import LABELS, TEXTS, saved
 
 NAMES = ["a", "b", "c"]  # of tests.classifier.small
 OUTS = ("metrics.json", "predictions.parquet", "confusion.csv", "calibration.csv")
@@ -33,6 +36,9 @@ def task(root: Path, *, multilabel: bool = False, test_documents: int = 24) -> N
     write_text(root / "configs/hardware/one.yaml", "accelerator: cpu\nthreads: 1\n")
     saved(root / "models/classifier/forward", multilabel=multilabel)
     saved(root / "models/classifier/backward", seed=5, direction="backward", multilabel=multilabel)
+    texts = [f"{['sea', 'city', 'bread'][n % 3]} {TEXTS[n % 4]}" for n in range(12)]
+    labels = np.eye(3, dtype=bool)[np.arange(12) % 3] if multilabel else np.arange(12) % 3
+    save_blend(root / "models/classifier/blend", Blend(LABELS, Weights(0.6, 0.3), nb_svm.fit(texts, labels, classes=3)))
     saved(root / "models/scratch", seed=9, multilabel=multilabel)
 
 
@@ -53,13 +59,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_every_system_is_measured_and_directions_are_averaged(finished: Path) -> None:
+def test_every_system_is_measured_and_the_pipeline_is_what_predict_says(finished: Path) -> None:
     out = finished / "results/evaluate"
     found = read_predictions(out / "predictions.parquet")
     assert list(found.systems) == ["pipeline", "scratch", "majority", "tfidf_lr", "nb_svm"]
     metrics = read_json(out / "metrics.json")
     assert set(metrics["systems"]) == set(found.systems)
-    assert set(metrics["directions"]) == {"forward", "backward"}
+    assert set(metrics["members"]) == {"network", "linear", "forward", "backward"}
     assert metrics["test"] == {"classes": 3, "documents": 24, "multilabel": False, "transductive": False}
     assert metrics["systems"]["nb_svm"]["accuracy"] == 1
     assert metrics["systems"]["majority"]["accuracy"] == pytest.approx(1 / 3)
@@ -93,7 +99,7 @@ def test_without_a_test_part_every_file_is_there_and_empty(tmp_path, monkeypatch
     assert read_json(out / "metrics.json") == {
         "test": {"classes": 3, "documents": 0, "multilabel": False, "transductive": False},
         "systems": {},
-        "directions": {},
+        "members": {},
         "lead": {},
     }
     assert read_predictions(out / "predictions.parquet").systems == {}

@@ -6,8 +6,9 @@ from sklearn.naive_bayes import BernoulliNB
 
 from pipeline.linear import majority, nb_svm, tfidf_lr
 from pipeline.linear.features import binarised, learn, token_ngrams
-from pipeline.linear.model import LinearModel, fit_binary, fit_softmax
+from pipeline.linear.model import LinearModel
 from pipeline.linear.nb_svm import Setting, fit_settings, log_count_ratio
+from pipeline.linear.regression import fit_binary, fit_softmax
 from pipeline.linear.selection import best_temperature
 
 LEARNERS = [tfidf_lr, nb_svm]

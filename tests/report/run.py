@@ -24,7 +24,8 @@ TEXT = (
 PASSED_ON = "no generic corpus: an untrained network is passed on"
 CHOICES = {
     "generic": "general", "domain": "manuals", "task": "which_library", "tokenizer": "bpe", "model": "small",
-    "pretrain": "short", "pretrained": "none", "finetune_lm": "ulmfit", "classifier": "gradual", "scratch": "full",
+    "pretrain": "short", "pretrained": "none", "finetune_lm": "ulmfit", "classifier": "gradual", "blend": "auto",
+    "scratch": "full",
     "hardware": "auto",
 }  # fmt: skip
 
@@ -40,10 +41,13 @@ def write_run(
     generic: bool = True,
     skill: dict[str, float] = SKILL,
     samples: Sequence[dict[str, Any]] = (),
+    blended: bool = False,
 ) -> None:
     """Write the files of one run under `root`; without `generic` there was no pretraining."""
     task = {"labels": list(labels), "multilabel": multilabel, "spaced": True, "transductive": False}
-    truth, systems, parts = _predictions(documents, len(labels), multilabel, directions, skill)
+    truth, systems, members = _predictions(documents, len(labels), multilabel, directions, skill)
+    if blended:
+        members = {"network": systems["pipeline"], "linear": systems["nb_svm"], **members}
     given = texts or [TEXT.format(f"{labels[n % len(labels)]} quantity {n}") for n in range(documents)]
     _configs(root, directions, generic)
     _data(root / "data/prepared", task, given, truth, generic)
@@ -60,8 +64,17 @@ def write_run(
     write_json(
         root / "results/baselines/metrics.json", {"documents": 80, "test_documents": documents, "settings": settings}
     )
+    blend = {
+        "weights": {"network": 0.6, "linear": 0.3},
+        "linear_share": 0.3333,
+        "judged_by": "5 parts of 80 documents",
+        "documents": 80,
+        "linear": "nb_svm",
+        "log_loss": {"network": 0.8, "nb_svm": 0.9, "tfidf_lr": 1.0, "blend": 0.7},
+    }
+    write_json(root / "results/blend/metrics.json", blend if blended else {"linear_share": 0.0})
     test = {"documents": documents, "classes": len(labels), "multilabel": multilabel, "transductive": False}
-    summary = summarise(carried(truth, len(labels), multilabel), systems, parts, labels, multilabel)
+    summary = summarise(carried(truth, len(labels), multilabel), systems, members, labels, multilabel)
     write_json(root / "results/evaluate/metrics.json", {"test": test, **summary})
     write_predictions(root / "results/evaluate/predictions.parquet", truth, systems, multilabel)
 

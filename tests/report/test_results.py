@@ -19,8 +19,8 @@ def test_the_table_fits_a_terminal_and_marks_the_best(tmp_path, monkeypatch, cap
     assert max(map(len, table)) <= 80
     assert [line[:28].strip() for line in table[1:]] == [
         "pipeline",
-        "backward alone",
         "forward alone",
+        "backward alone",
         "same network, not pretrained",
         "TF-IDF + logistic regression",
         "NB-SVM",
@@ -29,6 +29,20 @@ def test_the_table_fits_a_terminal_and_marks_the_best(tmp_path, monkeypatch, cap
     assert [line for line in table if "*" in line] == [table[1]]
     assert "80 labelled documents, 400 test documents" in text
     assert "report: not drawn yet" in text
+
+
+def test_a_blend_shows_its_members_and_what_they_weigh(tmp_path, monkeypatch, capsys) -> None:
+    text = printed(tmp_path, monkeypatch, capsys, blended=True)
+    table = text.split("\n\n")[0].splitlines()
+    assert [line[:26].rstrip() for line in table[1:4]] == [
+        "pipeline",
+        "  the network alone",
+        "  the linear model alone",
+    ]
+    assert (
+        "The network has a weight of 0.67 and NB-SVM of 0.33, judged by 5 parts of 80 documents "
+        "(log loss 0.800 and 0.900 alone, 0.700 together)."
+    ) in text
 
 
 def test_a_lost_comparison_is_said_and_the_winners_named(tmp_path, monkeypatch, capsys) -> None:

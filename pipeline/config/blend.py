@@ -1,0 +1,24 @@
+"""Schema of `configs/blend/*.yaml`."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.config.training import Count
+
+FOLDER = "blend"  # of the finished blend, in models/classifier beside the folders of the directions
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlendConfig:
+    """Wide and deep: a linear model over n-grams beside the network, and the weights of both."""
+
+    # auto: those that predict best what neither has seen; none: the network alone.
+    weight: Literal["auto", "none"] = "auto"
+    # The unseen documents are those of the validation part, if it has as many as this ...
+    enough: Count = 500
+    # ... else the labelled documents themselves: each part of so many is judged by a training on the others.
+    folds: Annotated[int, Field(ge=2)] = 5
+    # Of the parts.
+    seed: int = 1

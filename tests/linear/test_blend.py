@@ -1,0 +1,145 @@
+"""Promises of the blend: it knows whom to trust, and is not knowingly worse than either."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import expit, softmax
+from sklearn.feature_extraction.text import CountVectorizer
+
+from pipeline.base.errors import UserError
+from pipeline.linear import nb_svm, tfidf_lr
+from pipeline.linear.artifact import Blend, load_blend, save_blend
+from pipeline.linear.blend import Judged, Weights, fit_weights, log_odds
+from pipeline.linear.features import learn, token_ngrams, word_ngrams
+from pipeline.linear.loss import log_loss
+
+N, C = 2000, 4
+LABELS = np.arange(N) % C
+TEXTS = ["Red sky at night, sailor's delight!", "no  no\tno", "नमस्ते दुनिया", "", "été à Zürich: 3 ml", "좋은 하루"]
+
+
+def says(skill: float, seed: int) -> np.ndarray:
+    """Calibrated probabilities (N, C) of a model: the more skill, the surer and the more often right."""
+    noise_NC = np.random.Generator(np.random.PCG64(seed)).normal(size=(N, C))
+    return softmax(skill**2 * np.eye(C)[LABELS] + skill * noise_NC, axis=1)
+
+
+def test_who_knows_nothing_gets_no_weight() -> None:
+    guesses_NC = softmax(np.random.Generator(np.random.PCG64(9)).normal(size=(N, C)), axis=1)
+    for nothing_NC in (says(0.0, 2), guesses_NC):
+        assert fit_weights(says(2.0, 1), nothing_NC, LABELS).linear_share < 0.1
+        assert fit_weights(nothing_NC, says(2.0, 1), LABELS).linear_share > 0.9
+
+
+def test_two_that_err_apart_are_better_together_and_calibrated() -> None:
+    network_NC, linear_NC = says(1.5, 1), says(1.5, 2)
+    weights = fit_weights(network_NC, linear_NC, LABELS)
+    assert weights.network == pytest.approx(1, abs=0.2)
+    assert weights.linear == pytest.approx(1, abs=0.2)
+    alone, together = (
+        (one_NC.argmax(1) == LABELS).mean()
+        for one_NC in (says(1.5, 3), weights.pooled(says(1.5, 3), says(1.5, 4), False))
+    )
+    assert together > alone + 0.05
+
+
+@pytest.mark.parametrize(("first", "second"), [(0.5, 2.0), (2.0, 0.5), (1.0, 1.0)])
+def test_on_what_it_was_judged_by_it_is_no_worse_than_either(first: float, second: float) -> None:
+    judged = Judged("made-up documents", LABELS, says(first, 1), {"a": says(second, 2), "b": says(0.1, 3)})
+    losses = judged.losses()
+    assert judged.best == "a"
+    assert losses["blend"] <= min(losses.values()) + 1e-3
+
+
+def test_a_network_that_is_too_sure_is_cooled_down() -> None:
+    overconfident_NC = softmax(4 * np.log(says(1.0, 1)), axis=1)
+    weights = fit_weights(overconfident_NC, says(0.0, 2), LABELS)
+    assert weights.network == pytest.approx(0.25, abs=0.06)
+
+
+def test_labels_that_stand_alone_are_weighed_as_such() -> None:
+    noise_NC = np.random.Generator(np.random.PCG64(5)).normal(size=(N, 2))
+    carried_NC = np.stack([LABELS % 2 == 1, LABELS > 1], axis=1)
+    knows_NC, guesses_NC = expit(8 * carried_NC - 4 + noise_NC), expit(noise_NC)
+    weights = fit_weights(knows_NC, guesses_NC, carried_NC)
+    assert weights.linear_share < 0.2
+    both_NC = weights.pooled(knows_NC, guesses_NC, True)
+    assert ((both_NC > 0.5) == carried_NC).mean() > 0.95
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_the_network_alone_is_left_as_it_is(multilabel: bool) -> None:
+    network_NC = says(1.0, 1)
+    np.testing.assert_allclose(Weights().pooled(network_NC, says(1.0, 2), multilabel), network_NC, atol=1e-6)
+
+
+def test_the_loss_is_that_of_the_log_odds() -> None:
+    p_NC = says(1.0, 1)
+    literal = -np.log(p_NC[np.arange(N), LABELS]).mean()
+    assert log_loss(log_odds(p_NC, False), LABELS) == pytest.approx(literal, rel=0.05)
+
+
+@pytest.mark.parametrize("kind", [word_ngrams, token_ngrams])
+@pytest.mark.parametrize("spaced", [True, False])
+def test_ngrams_are_counted_as_scikit_learn_counts_them(kind, spaced: bool) -> None:
+    vocabulary, learnt_NV = learn(kind(spaced), TEXTS, 2)
+    again_NV = vocabulary.counts([*TEXTS, "nothing known 7"])
+    assert (again_NV[: len(TEXTS)] != learnt_NV).nnz == 0
+    ngrams = kind(spaced)
+    unit = {"analyzer": "char"} if ngrams.unit == "character" else {"token_pattern": ngrams.unit}
+    theirs = CountVectorizer(ngram_range=(ngrams.low, ngrams.high), vocabulary=vocabulary.terms, **unit)
+    assert (theirs.transform([*TEXTS, "nothing known 7"]) != again_NV).nnz == 0
+
+
+@pytest.mark.parametrize("learner", [nb_svm, tfidf_lr])
+@pytest.mark.parametrize("spaced", [True, False])
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_a_blend_comes_back_from_its_folder(learner, spaced: bool, multilabel: bool, tmp_path: Path) -> None:
+    texts = [f"{['red', 'blue'][n % 2]} page {n % 5}" for n in range(20)]
+    labels = np.eye(2, dtype=bool)[np.arange(20) % 2] if multilabel else np.arange(20) % 2
+    fitted = learner.fit(texts, labels, classes=2, spaced=spaced)
+    save_blend(tmp_path / "blend", Blend(("red", "blue"), Weights(0.5, 0.25), fitted))
+    loaded = load_blend(tmp_path / "blend")
+    assert loaded.labels == ("red", "blue")
+    assert loaded.linear is not None
+    assert loaded.weights == Weights(0.5, 0.25)
+    np.testing.assert_allclose(loaded.linear.predict_proba(texts), fitted.predict_proba(texts), atol=1e-5)
+    assert sorted(path.name for path in (tmp_path / "blend").iterdir()) == [
+        "config.json",
+        "linear.safetensors",
+        "terms.json",
+    ]
+
+
+def test_a_network_alone_has_no_linear_model(tmp_path: Path) -> None:
+    save_blend(tmp_path / "blend", Blend(("a", "b"), Weights(), None))
+    loaded = load_blend(tmp_path / "blend")
+    probabilities_NC = np.array([[0.2, 0.8]])
+    assert loaded.blended(probabilities_NC, ["text"]) is probabilities_NC
+
+
+def spoil_terms(folder: Path) -> None:
+    (folder / "terms.json").write_text('["one"]', encoding="utf-8")
+
+
+def spoil_arrays(folder: Path) -> None:
+    whole = (folder / "linear.safetensors").read_bytes()
+    (folder / "linear.safetensors").write_bytes(whole[: len(whole) // 2])
+
+
+def spoil_kind(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["linear"]["ngrams"]["kind"] = "(a+)+"
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+@pytest.mark.parametrize("spoil", [spoil_terms, spoil_arrays, spoil_kind, lambda f: (f / "terms.json").unlink()])
+def test_a_damaged_folder_is_one_line(spoil, tmp_path: Path) -> None:
+    fitted = nb_svm.fit(["red", "blue"] * 5, np.arange(10) % 2, classes=2)
+    save_blend(tmp_path / "blend", Blend(("red", "blue"), Weights(0.5, 0.5), fitted))
+    spoil(tmp_path / "blend")
+    with pytest.raises(UserError, match="blend") as caught:
+        load_blend(tmp_path / "blend")
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,84 @@
+"""The stage blend: judged by documents that no model has seen, exact after a kill, and left out when that is asked."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.base.files import read_json, write_json
+from pipeline.inference.predictor import Predictor
+from tests.workspace import CONFIGS, contents, copies, environment, make, run
+
+pytestmark = pytest.mark.slow
+OUT = "models/classifier/blend"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace whose classifier is trained."""
+    folder = make(tmp_path_factory.mktemp("workspace"))
+    run(folder, "finetune_classifier", "forward")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def blended(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = copies(trained, tmp_path_factory.mktemp("blended") / "workspace")
+    run(folder, "blend")
+    return folder
+
+
+def test_parts_of_the_training_documents_judge(blended: Path) -> None:
+    metrics = read_json(blended / "results/blend/metrics.json")
+    assert metrics["judged_by"] == "2 parts of 48 documents"
+    assert metrics["documents"] == 48
+    assert set(metrics["log_loss"]) == {"network", "nb_svm", "tfidf_lr", "blend"}
+    assert metrics["log_loss"]["blend"] <= min(metrics["log_loss"].values()) + 1e-3
+    # The labels are told by words, which a linear model finds at once and a network of a few steps does not.
+    assert metrics["linear_share"] > 0.5
+
+
+def test_the_predictor_takes_the_blend_along(blended: Path) -> None:
+    texts = ["the anchor of the ship near the quay", "butter and flour in the oven", "prune the apple graft"]
+    together = Predictor.load(blended / "models/classifier", device="cpu")
+    alone = Predictor.load(blended / "models/classifier/forward", device="cpu")
+    assert together.blend is not None
+    assert together.predict(texts) == ["harbour", "kitchen", "orchard"]
+    assert abs(together.predict_proba(texts) - alone.predict_proba(texts)).max() > 0.05
+
+
+def test_killed_between_its_trainings_it_goes_on_to_equal_bytes(trained: Path, blended: Path, tmp_path: Path) -> None:
+    folder = copies(trained, tmp_path / "killed")
+    process = subprocess.Popen([sys.executable, "-m", "stages.blend"], cwd=folder, env=environment())
+    while not list(folder.glob(".resume/blend forward 2*/state-*.pt")):
+        assert process.poll() is None, "ended before it was killed"
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (folder / OUT).exists()
+    again = run(folder, "blend")
+    assert "going on from step" in again.stdout
+    assert contents(folder / OUT) == contents(blended / OUT)
+    assert contents(folder / "results/blend") == contents(blended / "results/blend")
+    assert not list(folder.glob(".resume/*"))
+
+
+def test_a_large_validation_part_judges_instead(trained: Path, tmp_path: Path) -> None:
+    folder = copies(trained, tmp_path / "validated")
+    write_json(folder / "configs/blend/tiny.yaml", CONFIGS["blend"] | {"enough": 10})
+    run(folder, "blend")
+    assert read_json(folder / "results/blend/metrics.json")["judged_by"] == "12 validation documents"
+
+
+def test_the_network_alone_when_that_is_asked(trained: Path, tmp_path: Path) -> None:
+    folder = copies(trained, tmp_path / "alone")
+    write_json(folder / "configs/blend/tiny.yaml", {"weight": "none"})
+    assert "the network alone" in run(folder, "blend").stdout
+    assert sorted(contents(folder / OUT)) == ["config.json"]
+    texts = ["the anchor", "butter"]
+    whole, network = (Predictor.load(folder / f"models/classifier{one}", device="cpu") for one in ("", "/forward"))
+    assert (whole.predict_proba(texts) == network.predict_proba(texts)).all()
