@@ -10,8 +10,9 @@ import numpy as np
 from pipeline.base.process import run_stage
 from pipeline.base.progress import Progress
 from pipeline.shards.write import write_shards
+from pipeline.text.groups import grouped
 from pipeline.text.prepared import count, read_texts
-from pipeline.text.tokenizer import encode, fingerprint, grouped, load
+from pipeline.text.tokenizer import encode, fingerprint, load
 
 TOKENIZER = Path("models/tokenizer/tokenizer.json")
 GROUP_CHARACTERS = 4_000_000

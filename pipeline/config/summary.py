@@ -33,7 +33,7 @@ def summary(config: Any) -> str:
         case BlendConfig(weight="none"):
             return "the network alone"
         case BlendConfig():
-            return f"with a linear model, judged by {config.enough:,} validation documents or {config.folds} parts"
+            return f"a linear model beside it, judged by {config.enough:,} documents or {config.folds} parts"
         case HardwareConfig():
             return f"accelerator {config.accelerator}, devices {config.devices}, strategy {config.strategy}"
     raise TypeError(f"no summary for {type(config).__name__}")

@@ -21,7 +21,8 @@ from pipeline.base.progress import track
 from pipeline.config.dataset import DatasetConfig, Part
 from pipeline.text.audit import lengths
 from pipeline.text.documents import Document, Tally, listed, read_documents
-from pipeline.text.overlap import HeldOut, batches, ngrams
+from pipeline.text.groups import grouped
+from pipeline.text.overlap import BATCH, HeldOut, ngrams
 from pipeline.text.prepared import PreparedWriter, corpus_schema, read_texts
 from pipeline.text.sources.read import Source
 from pipeline.text.splits import key, size_of
@@ -97,7 +98,7 @@ class _Written:
 
 def _apart(documents: Iterable[Document], task: Task, repeats: Counter[str]) -> Iterator[str]:
     """The texts that repeat no held-out document; those that do are counted for the first part they repeat."""
-    for batch in batches(document.text for document in documents):
+    for batch in grouped((document.text for document in documents), BATCH):
         keep = np.ones(len(batch), dtype=np.bool_)
         if task.held_out:
             grams = ngrams(batch, spaced=task.spaced)

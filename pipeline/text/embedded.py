@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.text.docstrings import read_all, source_files
+from pipeline.text.groups import grouped
 from pipeline.text.libraries import DEVELOPMENT, OTHERS, SAMPLE, SAMPLE_DOMAIN, TASK, mask
 from pipeline.text.lock import LOCK, pinned
-from pipeline.text.overlap import SHARE, HeldOut, batches, ngrams
+from pipeline.text.overlap import BATCH, SHARE, HeldOut, ngrams
 from pipeline.text.sources.row import Row
 
 # Part -> (libraries whose text it is, libraries of the task that its text must not touch).
@@ -72,7 +73,7 @@ def _without(texts: Texts, others: HeldOut) -> Texts:
     return {
         library: [
             text
-            for batch in batches(found)
+            for batch in grouped(found, BATCH)
             for text, touched in zip(batch, others.touched(ngrams(batch)), strict=True)
             if not touched
         ]

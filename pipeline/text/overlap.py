@@ -13,12 +13,14 @@ one in 10^12 n-grams). A corpus document is a near-duplicate where
 """
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pipeline.text.groups import grouped
 
 WORDS = 13
 CHARACTERS = 25  # about 13 words of Chinese or Japanese; long enough to be no accident in a genome
@@ -56,7 +58,7 @@ class NGrams(NamedTuple):
 def ngrams(texts: Iterable[str], *, spaced: bool = True) -> NGrams:
     """The n-grams of documents, hashed batch by batch."""
     found, documents = [NGrams(np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.uint64))], 0
-    for batch in batches(texts):
+    for batch in grouped(texts, BATCH):
         grams = _hash(batch, spaced)
         found.append(grams._replace(owners=grams.owners + documents))
         documents += len(batch)
@@ -106,7 +108,7 @@ class HeldOut:
         """
         seen = np.zeros(len(self.hashes), dtype=np.bool_)
         found = np.zeros(len(grams.whole), dtype=np.bool_)
-        for batch in batches(corpus):
+        for batch in grouped(corpus, BATCH):
             others = ngrams(batch, spaced=spaced)
             seen[self._matches(others)[1]] = True
             found |= np.isin(grams.whole, others.whole)
@@ -129,20 +131,6 @@ def near_repeats(grams: NGrams) -> NDArray[np.bool_]:
     _, first, inverse = np.unique(grams.whole, return_index=True, return_inverse=True)
     same = (first[inverse] < np.arange(len(inverse))) & (grams.whole != 0)
     return same | ((counts > 0) & (counts >= SHARE * grams.sizes()))
-
-
-def batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Group texts into lists of at least one text and about `BATCH` characters."""
-    batch: list[str] = []
-    size = 0
-    for text in texts:
-        batch.append(text)
-        size += len(text)
-        if size >= BATCH:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
 
 
 def _hash(texts: Sequence[str], spaced: bool) -> NGrams:

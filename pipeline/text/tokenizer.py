@@ -14,9 +14,10 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import sha256, write_text
 from pipeline.config.tokenizer import TokenizerConfig
 from pipeline.shards.format import token_dtype
+from pipeline.text.groups import grouped
 from pipeline.text.specials import BOS, EOS, MASK, PAD, SPECIALS
 
-__all__ = ["BOS", "EOS", "MASK", "PAD", "blocks", "encode", "fingerprint", "grouped", "load", "save", "train"]
+__all__ = ["BOS", "EOS", "MASK", "PAD", "blocks", "encode", "fingerprint", "load", "save", "train"]
 
 # Merges stay within a piece: a word with the space before it, up to 3 digits, a run of other signs, a run of spaces;
 # "'s", "'t", "'ll" are pieces of their own. Marks belong to the letters they stand on (Devanagari, Thai). The bound of
@@ -123,20 +124,6 @@ def blocks(text: str, size: int = BLOCK_CHARACTERS) -> Iterator[str]:
         start = stop
     if start < len(text):
         yield text[start:]
-
-
-def grouped(texts: Iterable[str], characters: int) -> Iterator[list[str]]:
-    """Consecutive texts in lists of about `characters` characters, and of one text at least."""
-    group: list[str] = []
-    held = 0
-    for text in texts:
-        group.append(text)
-        held += len(text)
-        if held >= characters:
-            yield group
-            group, held = [], 0
-    if group:
-        yield group
 
 
 def _clean(text: str) -> str:

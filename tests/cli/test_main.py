@@ -138,7 +138,7 @@ def test_check_prints_one_line_per_choice(
         "pretrained   data/pretrained/none            not used",
         f"finetune_lm  configs/finetune_lm/short.yaml  {recipe}",
         "classifier   configs/classifier/quick.yaml   unfreeze gradual, epochs 1, adamw, peak rate 0.001, cosine",
-        "blend        configs/blend/auto.yaml         with a linear model, judged by 500 validation documents or 5 parts",
+        "blend        configs/blend/auto.yaml         a linear model beside it, judged by 500 documents or 5 parts",
         "scratch      configs/classifier/quick.yaml   unfreeze gradual, epochs 1, adamw, peak rate 0.001, cosine",
         "hardware     configs/hardware/auto.yaml      accelerator auto, devices auto, strategy auto",
         "directions   configs/config.yaml             forward",

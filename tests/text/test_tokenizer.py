@@ -15,8 +15,9 @@ from tokenizers import Tokenizer
 from pipeline.base.errors import UserError
 from pipeline.config.tokenizer import TokenizerConfig
 from pipeline.text import tokenizer as module
+from pipeline.text.groups import grouped
 from pipeline.text.specials import SPECIALS
-from pipeline.text.tokenizer import BOS, EOS, MASK, PAD, blocks, encode, fingerprint, grouped, load, save, train
+from pipeline.text.tokenizer import BOS, EOS, MASK, PAD, blocks, encode, fingerprint, load, save, train
 
 TEXTS = [
     "The cat sat on the mat, and the dog didn't.",
