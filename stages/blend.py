@@ -1,8 +1,8 @@
 """Stage blend: weigh the network against a linear model on unseen documents (`python -m stages.blend`)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.base.files import read_json, write_json
 from pipeline.base.process import run_stage
+from pipeline.base.progress import track
 from pipeline.classifier.data import Task
 from pipeline.config.blend import FOLDER, BlendConfig
 from pipeline.config.chosen import choice, chosen
@@ -29,7 +30,7 @@ from pipeline.training.run import this_rank
 
 CLASSIFIER, TASK, TOKENS = Path("models/classifier"), Path("data/prepared/task"), Path("data/tokens/task")
 LINEAR = {"nb_svm": nb_svm, "tfidf_lr": tfidf_lr}
-Fit = Callable[[list[str], np.ndarray], NgramClassifier]
+Fit = Callable[[str, list[str], np.ndarray], NgramClassifier]
 
 
 def main() -> None:
@@ -38,37 +39,42 @@ def main() -> None:
     labels, (texts, given) = tuple(task["labels"]), part("train")
     if config.weight == "none" or not enough(given):
         why = "`weight: none`" if config.weight == "none" else "too few labels to hold any out"
-        print(f"  the network alone: {why}")
-        write(Blend(labels, Weights(), None), {"judged_by": why, "documents": 0})
+        write(Blend(labels, Weights(), None), {"judged_by": why, "documents": 0}, f"the network alone: {why}")
         return
-    fits: dict[str, Fit] = {
-        name: partial(module.fit, classes=len(labels), spaced=task["spaced"]) for name, module in LINEAR.items()
-    }
-    judged = judge(config, texts, given, fits)
-    weights, losses = judged.weights(), judged.losses()
-    print(f"  linear share {weights.linear_share:.2f} ({judged.best}), judged by {judged.by}")
-    print("  log loss: " + " | ".join(f"{name} {loss:.3f}" for name, loss in losses.items()))
-    with threadpool_limits(1):  # equal bits on any number of processors
-        fitted = fits[judged.best](texts, given) if weights.linear > 0 else None
-    about = {"judged_by": judged.by, "documents": len(judged.labels), "linear": judged.best, "log_loss": losses}
-    write(Blend(labels, weights, fitted), about)
 
+    def fit(name: str, some: list[str], labels_N: np.ndarray) -> NgramClassifier:
+        with threadpool_limits(1):  # equal bits on any number of processors
+            return LINEAR[name].fit(some, labels_N, classes=len(labels), spaced=task["spaced"])
 
-def judge(config: BlendConfig, texts: list[str], given: np.ndarray, fits: Mapping[str, Fit]) -> Judged:
-    """Predictions of the validation part, if it is large enough, else of the training part from trainings without."""
+    @cache
+    def whole(name: str) -> NgramClassifier:
+        return fit(name, texts, given)
+
     held_texts, held = part("validation")
-    directions = choice("directions")
     if len(held) >= config.enough:
-        networks = [Predictor.load(CLASSIFIER / direction).predict_proba(held_texts) for direction in directions]
-        with threadpool_limits(1):
-            linear = {name: fit(texts, given).predict_proba(held_texts) for name, fit in fits.items()}
-        return Judged(f"{len(held):,} validation documents", held, np.mean(networks, axis=0), linear)
+        linear = {name: whole(name).predict_proba(held_texts) for name in track(LINEAR, "linear models", len(LINEAR))}
+        judged = Judged(f"{len(held):,} validation documents", held, networks_on(held_texts), linear)
+    else:
+        judged = judge_in_parts(config, texts, given, fit)
+    weights, losses = judged.weights(), judged.losses()
+    about = {"judged_by": judged.by, "documents": len(judged.labels), "linear": judged.best, "log_loss": losses}
+    blend = Blend(labels, weights, whole(judged.best) if weights.linear > 0 else None)
+    said = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
+    write(blend, about, f"linear share {weights.linear_share:.2f}, judged by {judged.by}; log loss: {said}")
+
+
+def networks_on(texts: list[str]) -> np.ndarray:
+    """Mean probabilities (N, C) of the finished classifiers."""
+    return np.mean([Predictor.load(CLASSIFIER / one).predict_proba(texts) for one in choice("directions")], axis=0)
+
+
+def judge_in_parts(config: BlendConfig, texts: list[str], given: np.ndarray, fit: Fit) -> Judged:
+    """Each part of the training documents is predicted by models that were trained on the others."""
     parts = folds(given, config.folds, config.seed)
     held_out = HeldOut(chosen("classifier", ClassifierConfig), chosen("hardware", HardwareConfig), texts, parts)
-    with threadpool_limits(1):
-        linear = {name: held_out.of_linear(fit, given) for name, fit in fits.items()}
+    linear = {one: held_out.of_linear(partial(fit, one), given) for one in track(LINEAR, "linear models", len(LINEAR))}
     networks = []
-    for direction in directions:
+    for direction in choice("directions"):
         task = Task.open(TASK, TOKENS, reverse=direction == "backward")
         networks.append(held_out.of_network(Path("models/domain") / direction, task))
     return Judged(f"{len(parts)} parts of {len(texts):,} documents", given, np.mean(networks, axis=0), linear)
@@ -81,9 +87,10 @@ def part(name: str) -> tuple[list[str], np.ndarray]:
     return texts, carried(labels, len(task["labels"]), True) if task["multilabel"] else np.asarray(labels, np.int64)
 
 
-def write(blend: Blend, about: dict[str, Any]) -> None:
-    """The outs, by the first process alone."""
+def write(blend: Blend, about: dict[str, Any], said: str) -> None:
+    """The outs and a line, by the first process alone."""
     if this_rank() == 0:
+        print(f"  {said}")
         save_blend(CLASSIFIER / FOLDER, blend)
         shares = {"weights": asdict(blend.weights), "linear_share": round(blend.weights.linear_share, 4)}
         write_json(Path("results/blend/metrics.json"), shares | about)

@@ -1,7 +1,6 @@
 """N-gram features: texts in, sparse count matrices out. What they learn is a list of strings, no object to pickle."""
 
 import re
-import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from itertools import groupby
 import numpy as np
 from scipy.sparse import csr_matrix
 
+MARKS = (range(0x300, 0x20000), range(0xE0100, 0xE0200))  # where Unicode has its combining marks
 MAX_WEIGHTS = 2**23  # of one model, features x classes; the solver keeps some twenty vectors of that size
 
 
@@ -30,7 +30,7 @@ def _letter() -> str:
 
     \\w does not match combining marks, on which words of Hindi, Thai or Tamil would fall apart.
     """
-    points = (point for point in range(sys.maxunicode + 1) if unicodedata.category(chr(point)).startswith("M"))
+    points = (point for part in MARKS for point in part if unicodedata.category(chr(point)).startswith("M"))
     runs = (list(run) for _, run in groupby(enumerate(points), key=lambda pair: pair[1] - pair[0]))
     return r"[\w" + "".join(f"\\U{run[0][1]:08x}-\\U{run[-1][1]:08x}" for run in runs) + "]"
 

@@ -1,5 +1,9 @@
 """N-gram features: any script, arrays instead of objects, scikit-learn's definitions."""
 
+import re
+import sys
+import unicodedata
+
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -54,3 +58,9 @@ def test_only_the_most_frequent_ngrams_are_kept_where_a_model_would_not_fit(monk
     vocabulary, counts_NV = learn(word_ngrams(spaced=True), TEXTS, classes=2)
     assert set(vocabulary.terms) >= {"the", "cat"}
     assert counts_NV.shape == (4, 3)
+
+
+def test_every_combining_mark_of_unicode_belongs_to_a_word() -> None:
+    marks = [chr(p) for p in range(sys.maxunicode + 1) if unicodedata.category(chr(p)).startswith("M")]
+    word = word_ngrams(spaced=True).unit
+    assert [mark for mark in marks if re.fullmatch(word, 2 * mark) is None] == []

@@ -67,6 +67,17 @@ def test_killed_between_its_trainings_it_goes_on_to_equal_bytes(trained: Path, b
     assert not list(folder.glob(".resume/*"))
 
 
+@pytest.mark.ddp
+def test_two_processes_weigh_alike_and_say_it_once(trained: Path, blended: Path, tmp_path: Path) -> None:
+    folder = copies(trained, tmp_path / "two")
+    write_json(folder / "configs/hardware/tiny.yaml", CONFIGS["hardware"] | {"strategy": "ddp", "devices": 2})
+    said = run(folder, "blend").stdout
+    assert said.count("linear share") == 1
+    alone, both = (read_json(one / "results/blend/metrics.json") for one in (blended, folder))
+    assert both["log_loss"] == pytest.approx(alone["log_loss"], abs=1e-5)
+    assert both["linear_share"] == pytest.approx(alone["linear_share"], abs=1e-3)
+
+
 def test_a_large_validation_part_judges_instead(trained: Path, tmp_path: Path) -> None:
     folder = copies(trained, tmp_path / "validated")
     write_json(folder / "configs/blend/tiny.yaml", CONFIGS["blend"] | {"enough": 10})
