@@ -36,6 +36,8 @@ class UlmfitClassifier(ClassifierMixin, BaseEstimator):
     Works wherever scikit-learn takes a classifier: pipelines, `cross_val_score`, `GridSearchCV`. `X` is a sequence of
     N texts (list, array or Series of str), `y` N labels of any kind that scikit-learn sorts, one for each text. Equal
     data and parameters give equal probabilities. Training takes one device and torch's present number of threads.
+    It is the network alone: the linear model that `dvc repro` blends it with is scikit-learn's own business here
+    (`VotingClassifier`, `StackingClassifier`).
 
     Parameters
     ----------
