@@ -1,0 +1,73 @@
+"""Row of the low-shot study: network and linear model as one (`python -m benchmarks.low_shot.blend imdb 100 1`).
+
+As the stage blend does it: few labels are all trained on, so the weights are those that fit what models of the others
+say of each part; with all labels the validation part judges. The network is the one that starts from `domain`.
+"""
+
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks.low_shot.documents import given, scored
+from benchmarks.low_shot.linear import NGRAMS, fit
+from benchmarks.low_shot.network import settings
+from benchmarks.low_shot.paths import TOKENS, home, params, row, start, task
+from benchmarks.studies.labelled import ALL, Labelled
+from benchmarks.studies.networks import PLACE, opened
+from benchmarks.studies.recipes import recipe
+from benchmarks.studies.rows import read_said, timed, write_row
+from pipeline.base.process import run_stage
+from pipeline.config.blend import BlendConfig
+from pipeline.config.classifier import ClassifierConfig
+from pipeline.config.read import parse
+from pipeline.inference.held_out import HeldOut
+from pipeline.linear.blend import Judged, Weights
+from pipeline.linear.selection import enough, folds
+
+START = "domain"
+
+
+def main(corpus: str, labels: str, seed: str) -> None:
+    """Weigh the finished rows of the network and of the linear models, keep what both say together."""
+    labelled, test = given(corpus, labels, seed), scored(corpus)
+    network = read_said(row(START, corpus, labels, seed))
+    linear = read_said(row("linear", corpus, labels, seed))
+    found: dict[str, Any] = {"weights": asdict(Weights())}
+
+    def blended() -> np.ndarray:
+        if labels != ALL and not enough(labelled.train.labels):
+            return network[START]
+        if labels == ALL:
+            said_of = {name: linear[f"validation {name}"] for name in NGRAMS}
+            judged = Judged("the validation part", labelled.validation.labels, network["validation"], said_of)
+        else:
+            judged = in_parts(labelled, corpus, labels, int(seed))
+        weights, best = judged.weights(), judged.best
+        found.update(weights=asdict(weights), linear=best, log_loss=judged.losses(), judged_by=len(judged.labels))
+        return weights.pooled(network[START], linear[best], False) if weights.linear > 0 else network[START]
+
+    said = timed(blended)
+    used = len(labelled.train) + (len(labelled.validation) if labels == ALL else 0)
+    about = {"corpus": corpus, "labels": labels, "seed": int(seed), "train": used, "blend": found}
+    write_row(row("blend", corpus, labels, seed), about, test.labels, {"blend": said})
+
+
+def in_parts(labelled: Labelled, corpus: str, labels: str, seed: int) -> Judged:
+    """Each part of the labelled documents, judged by models of the others."""
+    config = parse(BlendConfig, recipe("blend", params()["blend"]), "blend")
+    classifier = parse(ClassifierConfig, settings(labels, START, seed), "classifier")
+    parts, train = folds(labelled.train.labels, config.folds, config.seed), labelled.train
+    held_out = HeldOut(classifier, PLACE.hardware, train.texts, parts)
+    linear = {
+        name: held_out.of_linear(partial(fit, name, labelled=labelled), train.labels)
+        for name in NGRAMS
+    }  # fmt: skip
+    documents = opened(task(corpus), home(corpus) / TOKENS / "task", labelled.rows)
+    network_NC = held_out.of_network(start(corpus, START), documents)
+    return Judged(f"{len(parts)} parts", train.labels, network_NC, linear)
+
+
+if __name__ == "__main__":
+    run_stage(main, trains=True)

@@ -1,0 +1,139 @@
+"""Gather the rows of the low-shot study: `python -m benchmarks.low_shot.gather` while it runs, or after it.
+
+Prints test error in percent, mean and standard deviation over seeds, as markdown, and keeps it in
+benchmarks/results/low_shot.json. Rows that are not there yet are left out.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.common import machines_line, print_table, read_json, write_json
+from benchmarks.low_shot.paths import GENERIC, home, params, row
+from benchmarks.studies.labelled import ALL
+from benchmarks.studies.rows import LABELS, NUMBERS, machines, paired, read_row, read_said, spread
+from pipeline.base.errors import UserError
+from pipeline.base.files import read_json as read_file
+from pipeline.base.process import run_stage
+
+RESULT = "low_shot"
+# System -> (the rows that it stands in, its name for people), in the order of tables.
+SYSTEMS = {
+    "scratch": ("scratch", "from scratch"),
+    "generic": ("generic", "generic"),
+    "domain": ("domain", "generic + domain"),
+    "blend": ("blend", "with the linear model"),
+    "tfidf_lr": ("linear", "TF-IDF + LR"),
+    "nb_svm": ("linear", "NB-SVM"),
+    "lsa_lr": ("linear", "LSA + LR"),
+}
+LINEAR = ("tfidf_lr", "nb_svm", "lsa_lr")
+
+
+class Cell(NamedTuple):
+    """All systems and seeds of a corpus and a number of labels."""
+
+    corpus: str
+    labels: str
+    seeds: list[int]
+
+
+def cells(said: dict[str, Any]) -> Iterator[Cell]:
+    """Those that params.yaml asks for."""
+    for corpus in said["corpora"]:
+        for labels in said["labels"]:
+            yield Cell(corpus, str(labels), said["seeds"])
+        for whole in (said["all_large"], said["all_small"]):
+            if corpus in whole["corpora"]:
+                yield Cell(corpus, ALL, whole["seeds"])
+
+
+def main() -> None:
+    """Gather what is there, keep it, print it."""
+    said = params()
+    found = [one for one in map(gathered, cells(said)) if one["systems"]]
+    if not found:
+        raise UserError("there are no rows yet; run the study: `dvc repro benchmarks/low_shot/dvc.yaml`")
+    write_json(RESULT, {"cells": found, "language_models": language_models(said["corpora"])})
+    show(read_json(RESULT))
+
+
+def gathered(cell: Cell) -> dict[str, Any]:
+    """A cell's errors by system and seed, and how the blend stands against the linear model with the lowest mean."""
+    systems, wrong, rows = {}, {}, []
+    for system, (group, _) in SYSTEMS.items():
+        seeds = [seed for seed in cell.seeds if (row(group, cell.corpus, cell.labels, str(seed)) / NUMBERS).is_file()]
+        folders = [row(group, cell.corpus, cell.labels, str(seed)) for seed in seeds]
+        if not folders:
+            continue
+        made = [read_row(folder) for folder in folders]
+        said = [read_said(folder) for folder in folders]
+        wrong[system] = np.stack([one[system].argmax(axis=1) != one[LABELS] for one in said])
+        errors = [one["systems"][system]["error"] for one in made]
+        mean, deviation = spread(errors)
+        systems[system] = {
+            "errors": dict(zip(map(str, seeds), errors, strict=True)),
+            "mean": mean,
+            "sd": deviation,
+            "seconds": float(np.mean([one["systems"][system]["seconds"] for one in made])),
+        }
+        rows += made
+    found: dict[str, Any] = {"corpus": cell.corpus, "labels": cell.labels, "systems": systems}
+    if rows:
+        found |= {"train": rows[0]["train"], "documents": rows[0]["documents"], "machines": machines(rows)}
+    best = min((name for name in LINEAR if name in systems), key=lambda name: systems[name]["mean"], default=None)
+    if best and "blend" in wrong and len(wrong["blend"]) == len(wrong[best]):
+        found["against_linear"] = {"best": best, **paired(wrong["blend"], wrong[best])}
+    return found
+
+
+def language_models(corpora: list[str]) -> dict[str, float]:
+    """Seconds of training of each language model that is finished."""
+    folders = {"generic": GENERIC / "results/pretrain/forward"}
+    folders |= {corpus: home(corpus) / "results/finetune_lm/forward" for corpus in corpora}
+    files = {name: folder / "run.json" for name, folder in folders.items()}
+    return {name: read_file(file)["seconds"] for name, file in files.items() if file.is_file()}
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the table, then what follows from it."""
+    names = [name for name in SYSTEMS if any(name in cell["systems"] for cell in result["cells"])]
+    headers = ["corpus", "labels", *(SYSTEMS[name][1] for name in names), "blend - best linear"]
+    rows = []
+    for cell in result["cells"]:
+        against = cell.get("against_linear")
+        labels = f"{cell['train']:,}" if cell["labels"] == ALL else cell["labels"]
+        errors = [percent(cell["systems"].get(name)) for name in names]
+        rows.append([cell["corpus"], labels, *errors, points(against) if against else ""])
+    print_table(headers, rows, markdown=True)
+    judged = [cell for cell in result["cells"] if "against_linear" in cell]
+    if judged:
+        means = [
+            (one["systems"]["blend"]["mean"], one["systems"][one["against_linear"]["best"]]["mean"]) for one in judged
+        ]
+        intervals = [cell["against_linear"]["interval"] for cell in judged]
+        better, worse = sum(high < 0 for _, high in intervals), sum(low > 0 for low, _ in intervals)
+        share = float(np.mean([ours / max(theirs, 1e-9) for ours, theirs in means]))
+        print(f"\nBlend: {share:.3f} of the best linear model's error on the mean over {len(judged)} cells; ", end="")
+        print(f"significantly better in {better}, significantly worse in {worse}.")
+    for name, seconds in result["language_models"].items():
+        print(f"Language model, {name}: {seconds / 60:.1f} minutes of training.")
+    print(machines_line([machine for cell in result["cells"] for machine in cell["machines"]]))
+
+
+def percent(system: dict[str, Any] | None) -> str:
+    """Mean and standard deviation of an error."""
+    if system is None:
+        return ""
+    return f"{100 * system['mean']:.1f}" + ("" if system["sd"] is None else f" ± {100 * system['sd']:.1f}")
+
+
+def points(against: dict[str, Any]) -> str:
+    """A difference of errors with its interval."""
+    low, high = against["interval"]
+    return f"{100 * against['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+if __name__ == "__main__":
+    run_stage(main)

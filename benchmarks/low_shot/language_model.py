@@ -1,0 +1,45 @@
+"""Stages of the low-shot study that train language models, by the pipeline's own stages.
+
+`python -m benchmarks.low_shot.language_model generic`, once for all corpora, then `... domain CORPUS`.
+"""
+
+from benchmarks.low_shot.paths import GENERIC, TOKENIZER, TOKENS, home, params
+from benchmarks.studies.recipes import HARDWARE, inside, recipe
+from pipeline.base.process import run_stage
+from stages import finetune_lm, pretrain
+
+
+def main(what: str, *corpus: str) -> None:
+    """Train the language model of the generic corpus, or that of a corpus's domain."""
+    if what == "generic":
+        generic()
+    else:
+        domain(*corpus)
+
+
+def generic() -> None:
+    """Pretrain."""
+    said = params()
+    configs = {
+        "model": recipe("model", {"recipe": said["model"]}),
+        "pretrain": recipe("pretrain", said["pretrain"]),
+        "hardware": HARDWARE,
+    }
+    with inside(GENERIC, configs, {}):
+        pretrain.main("forward")
+
+
+def domain(corpus: str) -> None:
+    """Fine-tune on the domain's text."""
+    configs = {"finetune_lm": recipe("finetune_lm", params()["finetune_lm"]), "hardware": HARDWARE}
+    links = {
+        "models/tokenizer": TOKENIZER,
+        "models/pretrained": GENERIC / "models/pretrained",
+        f"{TOKENS}/generic": GENERIC / TOKENS / "generic",
+    }
+    with inside(home(corpus), configs, links):
+        finetune_lm.main("forward")
+
+
+if __name__ == "__main__":
+    run_stage(main, trains=True)
