@@ -61,7 +61,8 @@ def main() -> None:
 
 def gathered(cell: Cell) -> dict[str, Any]:
     """A cell's errors by system and seed, and how the blend stands against the linear model with the lowest mean."""
-    systems, wrong, rows = {}, {}, []
+    systems: dict[str, dict[str, Any]] = {}
+    wrong, rows = {}, []
     for system, (group, _) in SYSTEMS.items():
         seeds = [seed for seed in cell.seeds if (row(group, cell.corpus, cell.labels, str(seed)) / NUMBERS).is_file()]
         folders = [row(group, cell.corpus, cell.labels, str(seed)) for seed in seeds]

@@ -1,4 +1,4 @@
-"""Stage of the low-shot study: what a corpus's classifiers start from (`python -m benchmarks.low_shot.start imdb domain`).
+"""Stage of the low-shot study: what classifiers start from (`python -m benchmarks.low_shot.start imdb domain`).
 
 A copy of the language model, or for `scratch` of the tokenizer alone: so rows from scratch or from the pretrained model
 depend on nothing that happens to another language model.

@@ -4,6 +4,7 @@ The generic corpus and every domain leave out what is held out: the generic one,
 """
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.low_shot.paths import GENERIC, HELD_OUT, TASKS, TOKENIZER, WORK, datasets, home, params, task
@@ -17,7 +18,7 @@ from stages import prepare, tokenise, tokenizer
 
 def main(what: str, *corpus: str) -> None:
     """Run one of the stages."""
-    stages = {"tasks": tasks, "generic": generic, "tokens": tokens, "domain": domain}
+    stages: dict[str, Callable[..., None]] = {"tasks": tasks, "generic": generic, "tokens": tokens, "domain": domain}
     if what not in stages:
         raise UserError(f'"{what}" is no stage of the study; take one of {", ".join(stages)}')
     stages[what](*corpus)
