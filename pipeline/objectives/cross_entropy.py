@@ -53,20 +53,25 @@ class _SumCrossEntropy(torch.autograd.Function):
             counts_C1 = (targets_N[rows] != IGNORED)[:, None]
             targets_C1 = targets_N[rows].clamp(min=0)[:, None]
             scores_CV = rows_CD @ weight_VD.T if bias_V is None else F.linear(rows_CD, weight_VD, bias_V.to(dtype))
-            scores_CV = torch.log_softmax(scores_CV, dim=1, dtype=torch.float32)
-            loss -= (scores_CV.gather(1, targets_C1) * counts_C1).sum()
+            scores_CV = scores_CV.float()
+            most_C1 = scores_CV.amax(dim=1, keepdim=True)
+            below_C1 = most_C1 - scores_CV.gather(1, targets_C1)
+            powers_CV = scores_CV.sub_(most_C1).exp_()
+            sum_C1 = powers_CV.sum(dim=1, keepdim=True)
+            loss += ((below_C1 + sum_C1.log()) * counts_C1).sum()
             if not any(wants):
                 continue
-            # d loss / d score = softmax - one at the target, and zero in rows that do not count.
-            scores_CV = scores_CV.exp_().scatter_add_(1, targets_C1, -torch.ones_like(targets_C1, dtype=torch.float32))
-            scores_CV = scores_CV.mul_(counts_C1)
+            # d loss / d score = softmax - one at the target, and zero in rows that do not count. Here it is still to be
+            # divided by the sum: of the narrow factors and products, which costs less than of all scores.
+            share_C1 = counts_C1 / sum_C1
+            powers_CV = powers_CV.scatter_add_(1, targets_C1, -sum_C1)
             if bias_gradient_V is not None:
-                bias_gradient_V += scores_CV.sum(dim=0)
-            scores_CV = scores_CV.to(dtype)
+                bias_gradient_V.addmv_(powers_CV.T, share_C1[:, 0])
+            powers_CV = powers_CV.to(dtype)
             if hidden_gradient_ND is not None:
-                hidden_gradient_ND[rows] = scores_CV @ weight_VD
+                hidden_gradient_ND[rows] = (powers_CV @ weight_VD) * share_C1
             if matrix_gradient_VD is not None:
-                matrix_gradient_VD += scores_CV.T @ rows_CD
+                _add_product(matrix_gradient_VD, powers_CV.T, (rows_CD * share_C1).to(dtype))
         ctx.dtypes = tuple(None if part is None else part.dtype for part in (hidden_ND, matrix_VD, bias_V))
         ctx.save_for_backward(hidden_gradient_ND, matrix_gradient_VD, bias_gradient_V)
         return loss
@@ -77,3 +82,11 @@ class _SumCrossEntropy(torch.autograd.Function):
         parts = zip(ctx.saved_tensors, ctx.dtypes, strict=True)
         gradients = (None if part is None else (part * scale).to(dtype) for part, dtype in parts)
         return (*gradients, None, None, None)
+
+
+def _add_product(total_VD: Tensor, left_VC: Tensor, right_CD: Tensor) -> None:
+    """Add a product to a float32 sum, in one pass where it is float32 itself."""
+    if left_VC.dtype == total_VD.dtype:
+        total_VD.addmm_(left_VC, right_CD)
+    else:
+        total_VD += left_VC @ right_CD
