@@ -30,7 +30,7 @@ class _SquaredReLU(torch.autograd.Function):
 
 def squared_relu(x: Tensor) -> Tensor:
     """max(x, 0)^2 (So et al. 2021, "Primer")."""
-    return _SquaredReLU.apply(x)  # type: ignore[no-untyped-call]
+    return _SquaredReLU.apply(x)
 
 
 def gelu_tanh(x: Tensor) -> Tensor:
