@@ -12,6 +12,13 @@ class UserError(Exception):
     """
 
 
+class Stopped(Exception):
+    """Somebody asked this process to stop, and what it had done is kept; the message says how to go on.
+
+    Commands and stages print the message alone and exit with code 1.
+    """
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return the end of a sentence that helps with a misspelt name, or lists what there is.
 

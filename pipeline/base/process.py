@@ -7,9 +7,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from pipeline.base.errors import UserError
+from pipeline.base.errors import Stopped, UserError
 
 # glibc gives large blocks back to the kernel after each use and takes them again with page faults; training then
 # spends a quarter of its time there. The thresholds keep them (x1.3-1.4 tokens/s). Read at process start only.
@@ -19,6 +20,7 @@ ALLOCATOR = {
     "MALLOC_TOP_PAD_": "268435456",
 }
 WATCH_EVERY = 1.0  # seconds
+LAST_STEP = 60.0  # seconds that a stage has for finishing its step and keeping its state when its parent is gone
 
 
 def keep_memory() -> None:
@@ -36,6 +38,7 @@ def run_stage(main: Callable[..., None], *, trains: bool = False) -> None:
         keep_memory()
     _announce()
     _end_with_parent()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a cluster sends; training takes its place
     with_one_line_errors(main, *sys.argv[1:])
 
 
@@ -47,6 +50,9 @@ def with_one_line_errors(main: Callable[..., None], *words: str) -> None:
         if os.environ.get("ULMFIT_DEBUG") == "1":
             raise
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("stopped; run the same command again to go on from the last checkpoint", file=sys.stderr)
@@ -83,7 +89,10 @@ def _end_with_parent() -> None:
     def watch() -> None:
         while all(parent.is_running() and parent.status() != psutil.STATUS_ZOMBIE for parent in watched):
             time.sleep(WATCH_EVERY)
-        print("the dvc that started this stage is gone: stopping too", file=sys.stderr, flush=True)
+        with suppress(OSError):  # whoever read this may be gone too
+            print("the dvc that started this stage is gone: stopping too", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(LAST_STEP)
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="end with parent", daemon=True).start()

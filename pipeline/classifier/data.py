@@ -109,6 +109,7 @@ class Task:
 
         def part(name: str) -> LabelledDocuments:
             corpus = TokenCorpus(tokens / name)
+            corpus.verify()
             of_documents = pq.read_table(prepared / f"{name}.parquet", columns=["label"])["label"].to_pylist()
             if len(of_documents) != corpus.documents:
                 raise UserError(

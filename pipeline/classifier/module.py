@@ -18,6 +18,7 @@ class ClassifierModule(TrainingModule):
 
     network: ClassifierNetwork
     config: ClassifierConfig
+    shorter = "`chunk_tokens` or fewer `gradient_chunks`"
 
     def __init__(
         self,
@@ -34,8 +35,10 @@ class ClassifierModule(TrainingModule):
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def micro_batches(self, batch: dict[str, Any]) -> Iterator[dict[str, Tensor]]:
-        """The share arrives cut already: each part is padded to its own longest document."""
-        yield from batch["micro_batches"]
+        """The share arrives cut already, each part padded to its own longest document, or is cut further."""
+        for part in batch["micro_batches"]:
+            pieces = (tensor.split(self.micro_batch) for tensor in part.values())
+            yield from (dict(zip(part, piece, strict=True)) for piece in zip(*pieces, strict=True))
 
     def loss_sum(self, micro: dict[str, Tensor]) -> Tensor:
         """Sum of the documents' losses, weighted by class if the config asks for it."""
@@ -51,15 +54,16 @@ class ClassifierModule(TrainingModule):
             return {}
         self.network.eval()
         total = torch.zeros(3, device=self.device)
-        order = self.validation.by_length()[self.global_rank :: self.trainer.world_size]
+        order = self.validation.by_length()
+        parts = [order[first : first + self.micro_batch] for first in range(0, len(order), self.micro_batch)]
         with self.trainer.precision_plugin.forward_context():
-            for first in range(0, len(order), self.micro_batch):
-                micro = self.validation.batch(order[first : first + self.micro_batch], self.network.reading)
+            for numbers, weight in self.shared_out(parts):
+                micro = self.validation.batch(numbers, self.network.reading)
                 targets = micro["targets"].to(self.device)
                 logits_BC = self.network(micro["tokens_BT"].to(self.device), micro["lengths_B"].to(self.device))
-                total[0] += sum_loss(logits_BC, targets)
-                total[1] += _right(logits_BC, targets)
-                total[2] += len(targets)
+                total[0] += weight * sum_loss(logits_BC, targets)
+                total[1] += weight * _right(logits_BC, targets)
+                total[2] += weight * len(targets)
         self.network.train()
         if self.trainer.world_size > 1:
             total = self.trainer.strategy.reduce(total, reduce_op="sum")

@@ -22,6 +22,7 @@ from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.hardware import HardwareConfig
 from pipeline.training.module import Phase
 from pipeline.training.place import Place
+from pipeline.training.processes import processes
 from pipeline.training.rate_search import STEPS
 from pipeline.training.results import run_facts, write_results
 from pipeline.training.resume import ResumeFolder, weights_digest
@@ -138,11 +139,15 @@ class ClassifierRun:
     ) -> None:
         """Train from the last checkpoint if a run was cut off; then write the outs."""
         training = ClassifierTraining(network, self.task.train, self.task.validation, config, hardware, title)
+        with processes(training.place):
+            self._train(training, title)
+
+    def _train(self, training: ClassifierTraining, title: str) -> None:
         if self.goal == "lr-find":
             stage = self.results.relative_to("results").parts[0]
             training.search_rates(RATES / stage / self.direction / "curve.csv")
             return
-        with ResumeFolder(title, self._depends_on(network, config), this_rank()) as resume:
+        with ResumeFolder(title, self._depends_on(training.network, training.config), this_rank()) as resume:
             module = training.run(resume)
             if this_rank() == 0:
                 self._write(training, module)

@@ -17,6 +17,7 @@ class LanguageModelModule(TrainingModule):
     """Training by an objective; reports loss in nats per target and, where it means something, bits per byte."""
 
     config: LanguageModelConfig
+    trains = ("network", "losses")
 
     def __init__(
         self,
@@ -47,6 +48,19 @@ class LanguageModelModule(TrainingModule):
         windows_BT1, seeds_B = micro
         return self.losses.loss_sum(windows_BT1, seeds_B)
 
+    def even(self) -> bool:
+        """Each window is one pass, but for rows that are read in two ways and for a state that only real rows have."""
+        return not isinstance(self.losses, CarriedLosses) and self.config.objective != "hybrid"
+
+    def carried(self) -> list[Tensor]:
+        """The state that windows go on from."""
+        return list(self.losses.state) if isinstance(self.losses, CarriedLosses) else []
+
+    def carry(self, state: list[Tensor]) -> None:
+        """Go on from there again."""
+        if isinstance(self.losses, CarriedLosses):
+            self.losses.state = list(state)
+
     def extra_state(self) -> list[Tensor]:
         """What the network carries from step to step."""
         carries = isinstance(self.losses, CarriedLosses)
@@ -64,12 +78,11 @@ class LanguageModelModule(TrainingModule):
             return {}
         self.network.eval()
         total = torch.zeros(2, dtype=torch.float64, device="cpu" if self.device.type == "mps" else self.device)
-        mine = slice(self.global_rank, None, self.trainer.world_size)
-        micros = (part[mine].split(self.micro_batch) for part in (self.validation_NT1, self.validation_seeds_N))
+        parts = (part.split(self.micro_batch) for part in (self.validation_NT1, self.validation_seeds_N))
         with self.trainer.precision_plugin.forward_context():
-            for windows_BT1, seeds_B in zip(*micros, strict=True):
+            for (windows_BT1, seeds_B), weight in self.shared_out(list(zip(*parts, strict=True))):
                 sums = self.losses.measured_sum(windows_BT1.to(self.device), seeds_B.to(self.device))
-                total += torch.stack([part.to(total.device, torch.float64) for part in sums])
+                total += weight * torch.stack([part.to(total.device, torch.float64) for part in sums])
         self.network.train()
         if self.trainer.world_size > 1:
             total = self.trainer.strategy.reduce(total, reduce_op="sum")

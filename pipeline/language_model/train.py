@@ -25,6 +25,7 @@ from pipeline.models.build import Network
 from pipeline.shards.read import TokenCorpus
 from pipeline.training.module import Phase
 from pipeline.training.place import Place
+from pipeline.training.processes import processes
 from pipeline.training.results import run_facts, write_results
 from pipeline.training.resume import ResumeFolder, weights_digest
 from pipeline.training.run import RATES, run_phases, search_rates, this_rank
@@ -45,6 +46,11 @@ class Corpora:
     def open(cls, folder: Path) -> Self:
         """Open `folder/train` and `folder/validation`."""
         return cls(TokenCorpus(folder / "train"), TokenCorpus(folder / "validation"))
+
+    def verify(self) -> None:
+        """Read both parts once and name the file that is damaged, if one is."""
+        for part in (self.train, self.validation):
+            part.verify()
 
 
 class LanguageModelRun:
@@ -95,6 +101,14 @@ class LanguageModelRun:
             raise UserError(
                 f"`length: {self.config.length}` is longer than the model's `max_positions: {most}`; lower it"
             )
+        with processes(place):
+            self._train(network, initialise, companion, place)
+
+    def _train(
+        self, network: Network, initialise: Callable[[Network], None] | None, companion: Path | None, place: Place
+    ) -> None:
+        if this_rank() == 0:
+            self.corpora.verify()
         if self.goal == "lr-find":
             _, module, share = self._prepared(network, initialise, companion, place)
             search_rates(module, share, place=place, curve=RATES / self.stage / self.direction / "curve.csv")
@@ -152,12 +166,15 @@ class LanguageModelRun:
     def _share(self, plan: WindowPlan, task: LanguageModelTask, step: int, rank: int, world: int) -> dict[str, Any]:
         rows, starts = plan.share(step, rank, world)
         windows = read_windows(self.corpora.train, starts, self.config.length, reverse=self.direction == "backward")
+        if windows.max() >= self.corpora.train.vocabulary:  # a file was damaged since the run began
+            self.corpora.verify()
         return {
             "windows_BT1": torch.from_numpy(windows),
             "seeds_B": torch.from_numpy(sequence_seeds(self.config.seed, step, rows)),
             "step_seed": step_seed(self.config.seed, step),
             "denominator": task.losses.targets(self.config.length) * plan.batch,
             "tokens_in_step": self.config.batch_tokens,
+            "most": -(-plan.batch // world),
         }
 
     def _depends_on(self, network: Network) -> list[str]:

@@ -1,31 +1,30 @@
 """The LightningModule that every training stage shares: one Lightning batch is one optimiser step.
 
-Optimisation is manual: the module cuts the step's sequences into micro batches, adds up gradients of
-(sum of losses) / (targets of the whole global batch), clips and updates. So the result depends neither on the micro
-batch nor on the number of processes, and a step is the only unit that a resume has to know.
+Optimisation is manual: gradients of the global batch come from `gradients.py`, are clipped here and taken by the
+optimiser. A step is the only unit that a resume has to know.
 """
 
 import math
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import ModelParallelStrategy
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
-from pipeline.base.errors import UserError
+from pipeline.base.errors import Stopped, UserError
 from pipeline.base.progress import Progress, quantity
 from pipeline.config.training import TrainingConfig
 from pipeline.training.curve import Row
+from pipeline.training.gradients import GlobalBatch
 from pipeline.training.groups import parameter_groups
 from pipeline.training.optimiser import MuonAdamW
-from pipeline.training.resume import ResumeFolder
+from pipeline.training.resume import weights_digest
 from pipeline.training.schedules import rate
+from pipeline.training.sharding import gathered, split_state, whole
+from pipeline.training.stopping import StopRequest
 
 CURVE_ROWS = 200  # rows of a phase's curve, at most, beside those with a validation
 
@@ -54,36 +53,18 @@ class Position:
     seconds: float = 0.0
 
 
-class TrainingModule(pl.LightningModule, ABC):
+class TrainingModule(GlobalBatch):
     """Base of the language-model and classifier modules: the step, the schedule, the curve, the checkpoints."""
 
     def __init__(self, network: nn.Module, config: TrainingConfig, micro_batch: int, title: str) -> None:
-        super().__init__()
+        super().__init__(network, micro_batch, title)
         self.automatic_optimization = False
-        self.network = network
         self.config = config
-        self.micro_batch = micro_batch
-        self.title = title
         self.position = Position()
         self.curve: list[Row] = []
-        self.resume: ResumeFolder | None = None
         self.optimizer_state: dict[str, Any] | None = None  # of a resumed phase, until the optimiser exists
         self.phase = Phase("", 0)
         self.schedule: Callable[[TrainingConfig, int, int], float] = rate
-
-    # What a stage's module says about its own data.
-
-    @abstractmethod
-    def micro_batches(self, batch: dict[str, Any]) -> Iterator[Any]:
-        """Cut this rank's share of a step into parts of `self.micro_batch` sequences."""
-
-    @abstractmethod
-    def loss_sum(self, micro: Any) -> Tensor:
-        """Sum of the losses over the targets of a micro batch (a scalar with a gradient)."""
-
-    @abstractmethod
-    def validate(self) -> dict[str, float]:
-        """Measure on validation data, over all ranks; the names are columns of the curve."""
 
     # The life of a phase.
 
@@ -96,6 +77,24 @@ class TrainingModule(pl.LightningModule, ABC):
             for parameter in parameters:
                 parameter.requires_grad = phase.groups is None or name in phase.groups
 
+    def setup(self, stage: str) -> None:
+        """Refuse processes that would train something else than the first one does."""
+        strategy = self.trainer.strategy
+        if self.resume is None or self.trainer.world_size == 1:
+            return
+        weights = weights_digest(self.network) if isinstance(strategy, ModelParallelStrategy) else ""
+        mine = (self.resume.path.name, self.position.phase, self.position.step, weights)
+        every: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(every, mine)
+        others = [str(rank + 1) for rank, what in enumerate(every) if what != every[0]]
+        if others and self.global_rank:
+            raise SystemExit(1)
+        if others:
+            raise UserError(
+                f"{self.title}: process {', '.join(others)} of {len(every)} has other configs, code, data or resume "
+                "states than the first; all machines need one shared folder, or equal copies"
+            )
+
     def configure_optimizers(self) -> MuonAdamW:
         """The optimiser over what trains in this phase, with its state if the phase is resumed."""
         groups = self.network.layer_groups()  # type: ignore[operator]
@@ -103,6 +102,7 @@ class TrainingModule(pl.LightningModule, ABC):
         optimizer = MuonAdamW(parameter_groups(groups, matrices, self.config), self.config.beta1, self.config.beta2)
         if self.optimizer_state is not None:
             optimizer.load_state_dict(self.optimizer_state)
+            split_state(optimizer)
             self.optimizer_state = None
         return optimizer
 
@@ -114,8 +114,11 @@ class TrainingModule(pl.LightningModule, ABC):
         self.progress.resume_at(self.position.step)
         self.progress_tokens = 0
         self.started = time.monotonic()
+        self.stop = StopRequest(self.trainer.world_size)
+        if self.resume is not None:
+            self.stop.listen()
         if self.phase.validates and self.position.step == 0 and self.position.phase == 0:
-            self._record(self.validate())
+            self._record(self.measured())
 
     def training_step(self, batch: dict[str, Any], index: int) -> None:
         """One optimiser step on this rank's share of the global batch."""
@@ -125,9 +128,11 @@ class TrainingModule(pl.LightningModule, ABC):
             group["lr"] = group["peak"] * factor
 
         self.network.begin_step(batch["step_seed"])  # type: ignore[operator]
-        loss = self._gradients(batch)
+        if self.tries:
+            self.try_micro_batch(batch)
+        loss = self.gradients(batch)
         trainable = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        norm = nn.utils.clip_grad_norm_(trainable, self.config.clip or math.inf)
+        norm = whole(nn.utils.clip_grad_norm_(trainable, self.config.clip or math.inf))
         # On a GPU reading a value waits for the device, so it is read only where it is written down.
         due = self._due()
         if due or not norm.is_cuda:
@@ -142,36 +147,17 @@ class TrainingModule(pl.LightningModule, ABC):
             self._write_down(loss, norm, factor)
         elif self.global_rank == 0:
             self.progress.update(1)
+        if self.stop.agreed():
+            self._stop_here()
 
     def on_train_end(self) -> None:
         """Close the progress line and count the time of this part of the run."""
         self.position.seconds += time.monotonic() - self.started
+        self.stop.finish()
         if self.global_rank == 0:
             self.progress.__exit__(None, None, None)
-
-    # One step.
-
-    def _gradients(self, batch: dict[str, Any]) -> Tensor:
-        """Accumulate gradients over the micro batches; returns the mean loss of the global batch."""
-        total = torch.zeros((), device=self.device)
-        micros = list(self.micro_batches(batch))
-        for number, micro in enumerate(micros):
-            with self._synchronised(number == len(micros) - 1):
-                loss = self.loss_sum(micro) / batch["denominator"]
-                # DDP takes the mean over processes where the global batch wants the sum.
-                self.manual_backward(loss * self.trainer.world_size)
-            total += loss.detach()
-        if not micros:  # fewer sequences than processes: this one has nothing to add, and the others wait for it
-            nothing = sum((p.sum() for p in self.network.parameters() if p.requires_grad), torch.zeros(()))
-            self.manual_backward(nothing * 0.0)
-        if self.trainer.world_size > 1:
-            total = self.trainer.strategy.reduce(total, reduce_op="sum")
-        return total
-
-    def _synchronised(self, last: bool) -> Any:
-        """Exchange gradients with the other processes in the last micro batch alone."""
-        wrapped = self.trainer.strategy.model
-        return wrapped.no_sync() if not last and isinstance(wrapped, DistributedDataParallel) else nullcontext()
+        if self.sharded is not None:
+            self.unshard()
 
     def _refuse_not_finite(self, loss: Tensor, norm: Tensor) -> None:
         if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
@@ -205,7 +191,7 @@ class TrainingModule(pl.LightningModule, ABC):
             "gradient_norm": norm.item(),
         }
         if self._validates(done):
-            row |= self.validate()
+            row |= self.measured()
         self._record(row)
         if self._checkpoints(done):
             self.save_state()
@@ -214,6 +200,17 @@ class TrainingModule(pl.LightningModule, ABC):
             shown = {"loss": f"{value:.3f}", "tokens/s": quantity(speed)}
             last = next((r["validation_loss"] for r in reversed(self.curve) if "validation_loss" in r), None)
             self.progress.update(1, **shown, **({} if last is None else {"validation": f"{last:.3f}"}))
+
+    def _stop_here(self) -> None:
+        if not self._checkpoints(self.position.step):
+            self.save_state()
+        if self.global_rank:
+            raise SystemExit(1)
+        raise Stopped(
+            f"{self.title}: stopped after step {self.position.step:,} of {self.phase.steps:,}"
+            f"{' of phase ' + self.phase.name if self.phase.name else ''}, as asked; "
+            "nothing is lost, run the same command again to go on"
+        )
 
     def _record(self, values: Row | dict[str, float]) -> None:
         before = sum(phase.steps for phase in self.phases_before)
@@ -236,16 +233,18 @@ class TrainingModule(pl.LightningModule, ABC):
         if self.resume is None:
             return
         extra = self.extra_state()
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        tensors = {"network": self.network.state_dict(), "optimizer": optimizer.state_dict()}  # type: ignore[union-attr]
+        if self.sharded is not None:
+            tensors = gathered(tensors, keep=self.global_rank == 0)
         if self.global_rank:
             return
-        optimizer = self.optimizers(use_pl_optimizer=False)
         position = self.position
         self.resume.save(
             position.phase,
             position.step,
             {
-                "network": self.network.state_dict(),
-                "optimizer": optimizer.state_dict(),  # type: ignore[union-attr]
+                **tensors,
                 "curve": self.curve,
                 "tokens": position.tokens,
                 "seconds": position.seconds + time.monotonic() - self.started,

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
+from pipeline.training.sharding import like, whole
+
 MUON_MOMENTUM = 0.95
 # Coefficients of the quintic Newton-Schulz iteration (Jordan et al. 2024, "Muon"): singular values go to about 1.
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
@@ -93,12 +95,13 @@ class MuonAdamW(torch.optim.Optimizer):
             for momentum, parameter in zip(momenta, alike, strict=True):
                 momentum.lerp_(parameter.grad, 1 - MUON_MOMENTUM)
             # Nesterov: look one step ahead.
+            # A sharded matrix is orthogonalised whole, by every process alike.
             ahead_NRC = torch.stack(
-                [p.grad.lerp(m, MUON_MOMENTUM) for m, p in zip(momenta, alike, strict=True)]  # type: ignore[union-attr]
+                [whole(p.grad.lerp(m, MUON_MOMENTUM)) for m, p in zip(momenta, alike, strict=True)]  # type: ignore[union-attr]
             )
             update_NRC = orthogonalise(ahead_NRC).to(alike[0].dtype)
             # One rate for every shape: tall matrices get longer updates (Jordan et al.'s scale).
             scale = max(1.0, shape[0] / shape[1]) ** 0.5
             for parameter, update_RC in zip(alike, update_NRC, strict=True):
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(update_RC, alpha=-group["lr"] * scale)
+                parameter.add_(like(update_RC, parameter), alpha=-group["lr"] * scale)

@@ -9,6 +9,7 @@ import torch
 from pipeline.base.errors import UserError
 from pipeline.config.hardware import HardwareConfig
 from pipeline.models.settings import ModelSettings
+from pipeline.training.activations import kept_bytes
 from pipeline.training.environment import resolve_device, resolve_precision, usable_processors
 
 SHARE_OF_MEMORY = 0.25  # of the device's memory, for activations; the rest is weights, optimiser, text and other work
@@ -25,9 +26,18 @@ class Place:
     def device(self) -> str:
         """The torch device type: cpu, cuda or mps."""
         device = resolve_device(self.hardware.accelerator)
-        if device == "cuda" and not torch.cuda.is_available():
+        missing = {"cuda": not torch.cuda.is_available(), "mps": not torch.backends.mps.is_available()}
+        if missing.get(device):
+            name = {"cuda": "GPU", "mps": "Apple GPU"}[device]
             raise UserError(
-                "hardware: `accelerator: gpu`, but torch sees no GPU; use `accelerator: auto` or install a CUDA build"
+                f"hardware: `accelerator: {self.hardware.accelerator}`, but torch sees no {name}; "
+                "use `accelerator: auto`, or install a build of torch for it"
+            )
+        there = torch.cuda.device_count() if device == "cuda" else None
+        if there is not None and self.hardware.devices != "auto" and int(self.hardware.devices) > there:
+            raise UserError(
+                f"hardware: `devices: {self.hardware.devices}`, but torch sees {there} on this machine; "
+                "use `devices: auto`"
             )
         return device
 
@@ -55,17 +65,35 @@ class Place:
             return int(self.hardware.threads)
         return max(1, usable_processors() // (self.devices if self.device == "cpu" else 1))
 
-    def micro_batch(self, settings: ModelSettings, length: int, most: int) -> int:
-        """How many sequences of `length` tokens go through the network at once: 1 to `most`.
+    @property
+    def tries_micro_batch(self) -> bool:
+        """Whether processes find the micro batch before their first step.
 
-        The result of a run does not depend on it beyond rounding. `auto` estimates it from the shape and the memory
-        of the machine, not from what is free just now, so that a machine always takes the same; on a CPU too large a
-        batch ends the process without an exception, so it cannot be tried.
+        One alone halves it in any step. Sharded processes cannot try apart, and keep to the estimate.
         """
+        return self._found_by_trial and self.processes > 1
+
+    @property
+    def _found_by_trial(self) -> bool:
+        return self.device == "cuda" and self.hardware.micro_batch == "auto" and self.hardware.strategy != "fsdp"
+
+    def micro_batch(self, settings: ModelSettings, length: int, most: int) -> int:
+        """How many sequences of `length` tokens go through the network at once, of the `most` of a global batch.
+
+        The result of a run does not depend on it beyond rounding. On a GPU `auto` is the largest power of two that a
+        process could need, to be halved where it does not fit. On a CPU too large a batch ends the process without
+        an exception, so it cannot be tried: it is estimated from the shape and the memory of the machine, not from
+        what is free just now, so that a machine always takes the same.
+        """
+        if most < self.processes:
+            raise UserError(
+                f"hardware: {self.processes} processes for {most} sequences or documents a step; use at most {most} "
+                "devices in all, or a larger batch"
+            )
         if self.hardware.micro_batch != "auto":
             return min(most, int(self.hardware.micro_batch))
-        per_value = 2 if self.precision == "bf16" else 4
-        per_token = settings.kept_per_token * per_value
+        if self._found_by_trial:
+            return 1 << (-(-most // self.processes)).bit_length() - 1
         on_gpu = self.device == "cuda"
         memory = torch.cuda.get_device_properties(0).total_memory if on_gpu else psutil.virtual_memory().total
-        return max(1, min(most, int(SHARE_OF_MEMORY * memory / (per_token * length))))
+        return max(1, min(most, int(SHARE_OF_MEMORY * memory / kept_bytes(settings, length, self.precision))))

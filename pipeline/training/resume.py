@@ -19,9 +19,10 @@ import torch
 from torch import nn
 
 from pipeline.base.errors import UserError
-from pipeline.base.files import digest, disk_errors, sha256
+from pipeline.base.files import digest, disk_errors, sha256, write_text
 
 FOLDER = Path(".resume")
+MICRO_BATCH = "micro_batch"
 KEPT = 2  # states kept: the newest, and one before it
 
 
@@ -99,6 +100,15 @@ class ResumeFolder:
                 return torch.load(path, map_location="cpu", weights_only=True)
             print(f"  {path}: cannot be read, going back to the state before it", file=sys.stderr)
         return None
+
+    def write_micro_batch(self, micro_batch: int) -> None:
+        """Keep what fits into memory, found in the middle of a step, for the next start; any process may call it."""
+        write_text(self.path / MICRO_BATCH, f"{micro_batch}\n")
+
+    def micro_batch(self) -> int | None:
+        """What `write_micro_batch` has kept."""
+        path = self.path / MICRO_BATCH
+        return int(path.read_text(encoding="utf-8")) if path.is_file() else None
 
     def finish(self) -> None:
         """Remove the folder: the stage's outs are written."""

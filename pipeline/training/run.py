@@ -8,7 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.strategies import DDPStrategy
+from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
@@ -62,11 +62,15 @@ def run_phases(
     """
     torch.set_num_threads(place.threads)
     module.resume = resume
+    module.tries = place.tries_micro_batch
     state = resume.load() if resume else None
     if state is not None:
         module.load_state(state, this_rank(), place.processes)
+        module.tries = False
         if this_rank() == 0:
             print(f"  going on from step {state['step']} of phase {state['phase'] + 1} of {len(phases)}")
+    if resume is not None and (fits := resume.micro_batch()) is not None:
+        module.micro_batch = min(module.micro_batch, fits)
     for number in range(module.position.phase, len(phases)):
         phase = phases[number]
         module.phases_before = tuple(phases[:number])
@@ -112,12 +116,11 @@ def _trainer(place: Place) -> pl.Trainer:
     _quiet()
     # Deterministic kernels write every element they make; filling fresh memory as well would cost 3 % of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    several = place.processes > 1 or place.hardware.strategy == "ddp"
     return pl.Trainer(
         accelerator="gpu" if place.device == "cuda" else place.device,
         devices=place.devices,
         num_nodes=place.hardware.nodes,
-        strategy=DDPStrategy(gradient_as_bucket_view=True) if several else "auto",
+        strategy=_strategy(place),
         precision="bf16-mixed" if place.precision == "bf16" else "32-true",
         max_epochs=1,
         deterministic=True if place.device == "cpu" else "warn",
@@ -130,11 +133,25 @@ def _trainer(place: Place) -> pl.Trainer:
     )
 
 
+def _strategy(place: Place) -> Strategy | str:
+    """DDP copies the whole network to each process, FSDP (Lightning's `ModelParallelStrategy`) parts of it."""
+    if place.hardware.strategy == "fsdp":
+        return ModelParallelStrategy(data_parallel_size=place.processes, tensor_parallel_size=1)
+    if place.processes > 1 or place.hardware.strategy == "ddp":
+        return DDPStrategy(gradient_as_bucket_view=True)
+    return "auto"
+
+
 def _fit(trainer: pl.Trainer, module: TrainingModule, loader: DataLoader[dict[str, Any]]) -> None:
     with warnings.catch_warnings():
         for message in EXPECTED:
             warnings.filterwarnings("ignore", message=message)
-        trainer.fit(module, loader)
+        try:
+            trainer.fit(module, loader)
+        except SystemExit:  # what Lightning makes of Ctrl-C before the first step, or the second one
+            if this_rank() == 0:
+                raise KeyboardInterrupt from None
+            raise
 
 
 def _quiet() -> None:
