@@ -1,0 +1,165 @@
+"""Promise: the low-shot study gives all systems of a row the same labels, and goes from text to table and figure."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import common
+from benchmarks.low_shot import blend, figure, gather, language_model, linear, lsa, network, paths, start, text
+from benchmarks.studies.rows import read_row, read_said
+from pipeline.base.errors import UserError
+from pipeline.base.files import read_json, write_json
+from pipeline.linear.blend import Weights
+from pipeline.text.prepared import read_texts
+from tests.benchmarks import small_study
+
+CELLS = [("places", "12", "1"), ("places", "12", "2"), ("places", "all", "1")]
+STARTS = ("scratch", "generic", "domain")
+PARAMS: dict[str, Any] = {
+    "corpora": ["places"],
+    "starts": list(STARTS),
+    "labels": [12],
+    "seeds": [1, 2],
+    "all_large": {"corpora": [], "seeds": [1]},
+    "all_small": {"corpora": ["places"], "seeds": [1]},
+    "test": {"documents": 40, "seed": 1},
+    "generic": "local_generic",
+    "sources": ["places"],
+    "tokenizer": "small",
+    "model": "small",
+    "pretrain": {"recipe": "small", "tokens": 512},
+    "finetune_lm": {"recipe": "small"},
+    "classifier": {name: {"recipe": "quick"} for name in STARTS},
+    "epochs": {name: {"12": 2, "all": 1} for name in STARTS},
+    "blend": {"recipe": "quick"},
+    "lsa": {"dimensions": 8, "terms": 200, "seed": 1},
+}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The study after its stages but for the rows."""
+    root = tmp_path_factory.mktemp("study")
+    small_study.write(root, {"places": 80})
+    write_json(root / paths.HOME / "params.yaml", PARAMS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setattr(common, "RESULTS", root / "results")
+        patch.setattr(common, "DRAWINGS", root / "drawings")
+        for stage in ("tasks", "generic", "tokens"):
+            text.main(stage)
+        text.main("domain", "places")
+        language_model.main("generic")
+        language_model.main("domain", "places")
+        lsa.main("places")
+        for name in STARTS:
+            start.main("places", name)
+        yield root
+
+
+def run(labels: str, seed: str) -> None:
+    """All rows of one draw."""
+    for name in STARTS:
+        network.main("places", labels, name, seed)
+    linear.main("places", labels, seed)
+    blend.main("places", labels, seed)
+
+
+@pytest.fixture(scope="module")
+def finished(study: Path) -> Path:
+    """The study with all its rows."""
+    for seed in ("1", "2"):
+        run("12", seed)
+    run("all", "1")
+    return study
+
+
+def test_every_row_scores_the_same_documents_and_tells_what_it_used(finished: Path) -> None:
+    rows = {cell: [paths.row(group, *cell) for group, _ in gather.SYSTEMS.values()] for cell in CELLS}
+    truth = read_said(paths.row("domain", "places", "12", "1"))["labels"]
+    for (_, labels, _), folders in rows.items():
+        for folder in folders:
+            numbers, said = read_row(folder), read_said(folder)
+            np.testing.assert_array_equal(said["labels"], truth)
+            assert numbers["documents"] == len(truth) == 40
+            assert {"processor", "threads", "commit"} <= numbers["machine"].keys()
+            for system, one in numbers["systems"].items():
+                assert one["error"] == pytest.approx((said[system].argmax(axis=1) != truth).mean())
+                assert one["seconds"] >= 0
+            validation = 16 if labels == "all" and folder.name.startswith("blend") else 0
+            assert numbers["train"] == (12 if labels == "12" else 64 + validation)
+
+
+def test_a_row_comes_out_the_same_twice(finished: Path) -> None:
+    before = read_said(paths.row("domain", "places", "12", "1"))
+    network.main("places", "12", "domain", "1")
+    for name, array in read_said(paths.row("domain", "places", "12", "1")).items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_the_blend_says_what_its_weights_make_of_network_and_linear_model(finished: Path) -> None:
+    for cell in CELLS:
+        found = read_row(paths.row("blend", *cell))["blend"]
+        weights = Weights(**found["weights"])
+        network_NC = read_said(paths.row("domain", *cell))["domain"]
+        linear_NC = read_said(paths.row("linear", *cell))[found["linear"]]
+        said_NC = read_said(paths.row("blend", *cell))["blend"]
+        np.testing.assert_allclose(said_NC, weights.pooled(network_NC, linear_NC, False), atol=1e-6)
+        assert found["judged_by"] == (12 if cell[1] == "12" else 16)
+
+
+def test_the_table_has_every_system_and_what_is_missing_is_left_out(
+    finished: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    gather.main()
+    printed = capsys.readouterr().out
+    for _, name in gather.SYSTEMS.values():
+        assert f" {name} " in printed
+    few, whole = read_json(finished / "results/low_shot.json")["cells"]
+    errors = [read_row(paths.row("domain", *cell))["systems"]["domain"]["error"] for cell in CELLS[:2]]
+    assert few["systems"]["domain"]["errors"] == {"1": errors[0], "2": errors[1]}
+    assert few["systems"]["domain"]["mean"] == pytest.approx(np.mean(errors))
+    assert whole["systems"]["domain"]["sd"] is None
+    low, high = few["against_linear"]["interval"]
+    assert low <= few["against_linear"]["difference"] <= high
+    kept = paths.row("blend", *CELLS[2])
+    kept.rename(tmp_path / "elsewhere")
+    gather.main()
+    few, whole = read_json(finished / "results/low_shot.json")["cells"]
+    assert "blend" in few["systems"]
+    assert "blend" not in whole["systems"]
+    (tmp_path / "elsewhere").rename(kept)
+
+
+def test_a_figure_has_equal_bytes_twice(finished: Path) -> None:
+    gather.main()
+    drawing = finished / "drawings/low_shot_places.svg"
+    figure.main("places")
+    first = drawing.read_bytes()
+    drawing.unlink()
+    figure.main("places")
+    assert drawing.read_bytes() == first
+    assert all(name.encode() in first for _, name in gather.SYSTEMS.values())
+
+
+def test_starts_are_copies_so_that_rows_know_no_other_language_model(study: Path) -> None:
+    weights = {name: paths.start("places", name) / "model.safetensors" for name in STARTS}
+    assert not weights["scratch"].exists()
+    assert (
+        weights["generic"].read_bytes() == (paths.GENERIC / "models/pretrained/forward/model.safetensors").read_bytes()
+    )
+    assert weights["domain"].read_bytes() != weights["generic"].read_bytes()
+    with pytest.raises(UserError, match='starts: "domian" is none; take some of scratch, generic, domain'):
+        start.main("places", "domian")
+
+
+def test_the_generic_corpus_leaves_out_what_every_task_holds_out(study: Path) -> None:
+    held_out = set(read_texts(paths.HELD_OUT / "test.parquet")) | set(read_texts(paths.HELD_OUT / "validation.parquet"))
+    task = paths.task("places")
+    assert held_out == {text for part in ("test", "validation") for text in read_texts(task / f"{part}.parquet")}
+    domain = set(read_texts(paths.home("places") / paths.DOMAIN / "train.parquet"))
+    assert domain
+    assert not domain & held_out
