@@ -26,6 +26,7 @@ ROOMS = [
     ("report",),
     ("inference",),
     ("evaluation",),
+    ("planning",),
     ("classifier",),
     ("language_model",),
     ("training",),

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     if not args.choices:
         _list_presets(before)
         return
-    after = {**before, **_changes(args.choices)}
+    after = {**before, **changes_of(args.choices)}
     check_all(after)
     changed = [key for key in after if after[key] != before.get(key)]
     if not changed:
@@ -73,7 +73,7 @@ def rewrite(text: str, changes: dict[str, Any]) -> str:
     return whole.getvalue()
 
 
-def _changes(words: list[str]) -> dict[str, Any]:
+def changes_of(words: list[str]) -> dict[str, Any]:
     """The lines that the words of the command ask for."""
     changes: dict[str, Any] = {}
     for word in words:

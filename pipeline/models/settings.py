@@ -83,12 +83,6 @@ class TransformerSettings:
         """E, the width of the embeddings."""
         return self.embedding_width or self.width
 
-    @property
-    def kept_per_token(self) -> int:
-        """Numbers that training keeps of each token for the backward pass: inputs and outputs of all sub-layers."""
-        stacks = 2 if self.family == "encoder_decoder" else 1
-        return stacks * self.layers * (16 * self.width + 3 * self.feedforward)
-
     def __post_init__(self) -> None:
         counts = ("layers", "width", "heads", "feedforward", "max_positions", "features")
         _require_counts(self, *counts, "kv_heads", "head_width", "embedding_width")
@@ -149,11 +143,6 @@ class LSTMSettings:
     def family(self) -> str:
         """A recurrent network reads one way, as a decoder does."""
         return "decoder"
-
-    @property
-    def kept_per_token(self) -> int:
-        """Numbers that training keeps of each token for the backward pass: gates, states and dropouts of all layers."""
-        return self.layers * 10 * self.hidden
 
     def __post_init__(self) -> None:
         _require_counts(self, "layers", "width", "hidden", "max_positions")

@@ -1,0 +1,243 @@
+"""What each training stage of some choices trains, on how much: networks without their weights, tokens, phases."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pipeline.base.files import read_json
+from pipeline.classifier.data import LabelledDocuments, Task
+from pipeline.classifier.network import ClassifierNetwork, classifier_network
+from pipeline.config.choices import SCHEMAS
+from pipeline.config.chosen import CONFIGS, FOLDERS
+from pipeline.config.classifier import ClassifierConfig
+from pipeline.config.hardware import HardwareConfig
+from pipeline.config.language_model import LanguageModelConfig
+from pipeline.config.read import load, parse
+from pipeline.config.training import TrainingConfig
+from pipeline.language_model.task import task_of
+from pipeline.models.awd_lstm import LSTMLayer
+from pipeline.models.block import Block
+from pipeline.models.build import new_network
+from pipeline.models.settings import ModelSettings, settings_schema
+from pipeline.models.weights import Embedding, Linear
+from pipeline.objectives.replaced_tokens import ReplacedTokenDetection
+from pipeline.planning.cost import Flops, Update, language_model_flops, partial_flops, update_cost
+from pipeline.planning.parameters import by_part
+from pipeline.planning.prepared import MISSING, Prepared
+from pipeline.training.groups import parameter_groups
+
+PRETRAINED = Path("data/pretrained")
+CLASSES = 2  # of a task that is not prepared: a head's size says nothing beside a network's
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Steps that cost alike."""
+
+    name: str
+    steps: int
+    # Tokens that are read in all of them, and what each costs.
+    tokens: int
+    flops: Flops
+    update: Update
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A training stage; without phases it trains nothing, and `note` says why."""
+
+    name: str
+    # What trains, on the meta device, and the shapes of the networks in it.
+    trainee: nn.Module
+    settings: tuple[ModelSettings, ...]
+    config: TrainingConfig
+    vocabulary: int
+    # Sequences (or documents) of a step, the tokens of each at most, and those of them that gradients flow through.
+    sequences: int
+    length: int
+    kept_length: int
+    phases: tuple[Phase, ...]
+    # Tokens of all measurements on validation data.
+    measured: int = 0
+    # The output matrix's numbers, where the loss has one.
+    scored: int = 0
+    # What is not known, or why nothing trains.
+    note: str = ""
+
+    @property
+    def tokens(self) -> int:
+        """Read in training."""
+        return sum(phase.tokens for phase in self.phases)
+
+    @property
+    def steps(self) -> int:
+        """Of the optimiser."""
+        return sum(phase.steps for phase in self.phases)
+
+    @property
+    def flops(self) -> float:
+        """Of the whole stage: training, updates, measurements."""
+        trained = sum(phase.tokens * phase.flops.both + phase.steps * phase.update.flops for phase in self.phases)
+        return trained + (self.measured * self.phases[-1].flops.forward if self.phases else 0.0)
+
+    @property
+    def known(self) -> bool:
+        """Whether it is known how many tokens it reads."""
+        return not self.phases or self.tokens > 0
+
+    @cached_property
+    def parts(self) -> dict[str, int]:
+        """Parameters by part."""
+        return by_part(self.trainee)
+
+    @property
+    def parameters(self) -> int:
+        """All of them."""
+        return sum(self.parts.values())
+
+    @property
+    def update(self) -> Update:
+        """The update of the phase in which most trains."""
+        return max((phase.update for phase in self.phases), key=lambda update: update.parameters)
+
+    @cached_property
+    def matrices(self) -> int:
+        """Numbers of the matrices that autocast copies."""
+        kinds = [
+            m for m in self.trainee.modules() if isinstance(m, Linear) or (self.scored and isinstance(m, Embedding))
+        ]
+        return sum(module.weight.numel() for module in kinds)
+
+    @cached_property
+    def largest_block(self) -> int:
+        """Parameters of the largest part that FSDP gathers at once."""
+        blocks = [module for module in self.trainee.modules() if isinstance(module, Block | LSTMLayer)]
+        return max(sum(parameter.numel() for parameter in block.parameters()) for block in blocks)
+
+    @cached_property
+    def outside(self) -> int:
+        """Parameters outside the blocks, which FSDP gathers for the whole of a step."""
+        blocks = [module for module in self.trainee.modules() if isinstance(module, Block | LSTMLayer)]
+        inside = {id(parameter) for block in blocks for parameter in block.parameters()}
+        return sum(parameter.numel() for parameter in self.trainee.parameters() if id(parameter) not in inside)
+
+
+def stages_of(choices: Mapping[str, Any]) -> list[Stage]:
+    """The training stages of these choices (checked), in the order of the pipeline."""
+    configs = {key: load(SCHEMAS[key], CONFIGS / FOLDERS[key] / f"{choices[key]}.yaml") for key in FOLDERS}
+    prepared = Prepared(choices)
+    vocabulary = prepared.vocabulary(configs["tokenizer"].vocabulary)
+    settings: ModelSettings = configs["model"]
+    start, why, unsure = settings, "", ""
+    if configs["pretrain"].start == "folder":
+        described = read_json(PRETRAINED / choices["pretrained"] / "config.json")
+        start = parse(settings_schema, described["model"], f"{PRETRAINED / choices['pretrained']}/config.json, model")
+        vocabulary, why = described["vocabulary"], f"taken from {PRETRAINED / choices['pretrained']}"
+    elif configs["pretrain"].start == "huggingface":
+        why, unsure = "taken from a finished model", f"shape of configs/model/{choices['model']}.yaml"
+    elif configs["generic"].path == "none":
+        why = "no generic corpus"
+    no_domain = "no domain corpus" if configs["domain"].path == "none" else ""
+    task = prepared.task()
+    return [
+        _language_model("pretrain", settings if why else start, vocabulary, configs["pretrain"], prepared, why),
+        _language_model("finetune_lm", start, vocabulary, configs["finetune_lm"], prepared, no_domain, unsure),
+        _classifier("finetune_classifier", start, vocabulary, configs["classifier"], task, unsure),
+        _classifier("scratch", settings, vocabulary, configs["scratch"], task),
+    ]
+
+
+def _language_model(
+    name: str,
+    settings: ModelSettings,
+    vocabulary: int,
+    config: LanguageModelConfig,
+    prepared: Prepared,
+    why_not: str,
+    note: str = "",
+) -> Stage:
+    with torch.device("meta"):
+        # Whole words need a tokenizer and cost the same.
+        task = task_of(new_network(settings, vocabulary), replace(config, whole_words=False), Path(), None)
+    steps = max(1, round(config.tokens / config.batch_tokens))
+    groups = parameter_groups(task.trainee.layer_groups(), task.trainee.hidden_matrices(), config)
+    phase = Phase(
+        "", steps, steps * config.batch_tokens, language_model_flops(task.trainee, config), update_cost(groups)
+    )
+    validation = prepared.corpus({"pretrain": "generic", "finetune_lm": "domain"}[name], "validation")
+    at_once = min(config.validation_tokens, config.validation_tokens if validation is None else validation.tokens)
+    detects = isinstance(task.trainee, ReplacedTokenDetection)
+    shapes = (task.trainee.generator.settings, settings) if detects else (settings,)
+    return Stage(
+        name=name,
+        trainee=task.trainee,
+        settings=shapes,
+        config=config,
+        vocabulary=vocabulary,
+        sequences=config.batch_tokens // config.length,
+        length=config.length,
+        kept_length=config.length,
+        phases=() if why_not else (phase,),
+        measured=at_once * (2 + (steps - 1) // config.validate_every),  # before, on the way, at the end
+        scored=task.network.output_matrix().numel(),
+        note=why_not or note,
+    )
+
+
+def _classifier(
+    name: str, settings: ModelSettings, vocabulary: int, config: ClassifierConfig, task: Task | None, note: str = ""
+) -> Stage:
+    with torch.device("meta"):
+        network = classifier_network(new_network(settings, vocabulary), config, len(task.labels) if task else CLASSES)
+    notes = [note, "" if task else MISSING]
+    return Stage(
+        name=name,
+        trainee=network,
+        settings=(network.backbone.settings,),
+        config=config,
+        vocabulary=vocabulary,
+        sequences=config.batch_documents,
+        length=config.max_tokens,
+        kept_length=min(config.max_tokens, config.chunk_tokens * config.gradient_chunks),
+        phases=tuple(_classifier_phases(network, config, task)),
+        measured=_read(network, task.validation) if task and len(task.validation) else 0,
+        note="; ".join(filter(None, notes)),
+    )
+
+
+def _classifier_phases(network: ClassifierNetwork, config: ClassifierConfig, task: Task | None) -> list[Phase]:
+    """Each phase as the stage itself divides it; without a task what a token costs when all layers train."""
+
+    def update(trains: tuple[str, ...] | None) -> Update:
+        for name, parameters in network.layer_groups():
+            for parameter in parameters:
+                parameter.requires_grad_(trains is None or name in trains)
+        return update_cost(parameter_groups(network.layer_groups(), network.hidden_matrices(), config))
+
+    if task is None:
+        return [Phase("all", 0, 0, partial_flops(network, config.chunk_tokens, None), update(None))]
+    from pipeline.classifier.train import ClassifierTraining  # loads Lightning, which takes seconds
+
+    training = ClassifierTraining(network, task.train, task.validation, config, HardwareConfig())
+    lengths = np.minimum(task.train.lengths, config.max_tokens)
+    again = _read(network, task.train) / float(lengths.sum()) / (1 - training.padding_share())
+    shared = network.reading.trained_share(task.train.lengths)
+    made = []
+    for phase, batches in zip(*training.plan(), strict=True):
+        flops = partial_flops(network, config.chunk_tokens, phase.groups, gradient_share=shared)
+        flops = Flops(flops.forward * again, flops.backward * again)
+        tokens = round(batches.documents * float(lengths.mean()))
+        made.append(Phase(phase.name, phase.steps, tokens, flops, update(phase.groups)))
+    return made
+
+
+def _read(network: ClassifierNetwork, documents: LabelledDocuments) -> int:
+    """Tokens that go through the network in one pass: what chunks overlap counts twice."""
+    lengths = np.minimum(documents.lengths, network.reading.max_tokens)
+    return int(network.reading.chunks(torch.from_numpy(lengths)).length_M.sum())
