@@ -15,6 +15,7 @@ COMMANDS = {
     "new-task": ("new_task", "take in a file of labelled texts as a task of your own"),
     "use": ("use", "choose a preset, or one alternative at a time"),
     "check": ("check", "validate every choice before anything runs"),
+    "plan": ("plan", "what training will cost, before it is paid for"),
     "lr-find": ("lr_find", "look for a learning rate of a stage: a picture and a suggestion"),
     "results": ("results", "print the results beside the baselines"),
     "predict": ("predict", "label new texts with the trained classifier"),
