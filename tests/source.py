@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("pipeline", "stages")
+ROOMS = ("pipeline", "stages", "benchmarks")
 
 
 def sources(*folders: str) -> list[Path]:

@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.common import machines_line, print_table, read_json, write_json
 from benchmarks.low_shot.paths import GENERIC, home, params, row
 from benchmarks.studies.labelled import ALL
-from benchmarks.studies.rows import LABELS, NUMBERS, machines, paired, read_row, read_said, spread
+from benchmarks.studies.rows import LABELS, NUMBERS, machines, paired, percent, read_row, read_said, spread
 from pipeline.base.errors import UserError
 from pipeline.base.files import read_json as read_file
 from pipeline.base.process import run_stage
@@ -121,13 +121,6 @@ def show(result: dict[str, Any]) -> None:
     for name, seconds in result["language_models"].items():
         print(f"Language model, {name}: {seconds / 60:.1f} minutes of training.")
     print(machines_line([machine for cell in result["cells"] for machine in cell["machines"]]))
-
-
-def percent(system: dict[str, Any] | None) -> str:
-    """Mean and standard deviation of an error."""
-    if system is None:
-        return ""
-    return f"{100 * system['mean']:.1f}" + ("" if system["sd"] is None else f" ± {100 * system['sd']:.1f}")
 
 
 def points(against: dict[str, Any]) -> str:

@@ -101,3 +101,10 @@ def paired(wrong_SN: np.ndarray, other_SN: np.ndarray) -> dict[str, Any]:
 def machines(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The machines that rows were made on, each once."""
     return [json.loads(one) for one in sorted({json.dumps(row["machine"], sort_keys=True) for row in rows})]
+
+
+def percent(errors: Mapping[str, Any] | None) -> str:
+    """A table's cell: `mean` and `sd` of an error, which are shares, in percent."""
+    if errors is None:
+        return ""
+    return f"{100 * errors['mean']:.1f}" + ("" if errors["sd"] is None else f" ± {100 * errors['sd']:.1f}")

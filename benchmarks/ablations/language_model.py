@@ -1,0 +1,76 @@
+"""Stages of the ablations that train language models, by the pipeline's own stages.
+
+`python -m benchmarks.ablations.language_model pretrain` reads backward what the low-shot study's model reads forward;
+`... domain CORPUS NAME` fine-tunes on a corpus's text as `models` in params.yaml says.
+"""
+
+import shutil
+from pathlib import Path
+
+from benchmarks.ablations.paths import BACKWARD, NO_PRETRAINING, NONE, WORK, changed, model
+from benchmarks.low_shot import paths as shared
+from benchmarks.studies.networks import fresh, vocabulary_of
+from benchmarks.studies.recipes import HARDWARE, inside, recipe
+from pipeline.base.files import whole_folder
+from pipeline.base.process import run_stage
+from pipeline.interop.folders import save_language_model
+from stages import finetune_lm
+from stages import pretrain as stage
+
+GENERIC_TOKENS = shared.GENERIC / shared.TOKENS / "generic"
+BACKWARD_HOME = WORK / "generic"
+
+
+def main(what: str, *words: str) -> None:
+    """Train one of them."""
+    if what == "pretrain":
+        pretrain()
+    else:
+        domain(*words)
+
+
+def pretrain() -> None:
+    """The pretrained model of the low-shot study, backward."""
+    said = shared.params()
+    configs = {
+        "model": recipe("model", {"recipe": said["model"]}),
+        "pretrain": recipe("pretrain", said["pretrain"]),
+        "hardware": HARDWARE,
+    }
+    links = {"models/tokenizer": shared.TOKENIZER, f"{shared.TOKENS}/generic": GENERIC_TOKENS}
+    with inside(BACKWARD_HOME, configs, links):
+        stage.main(BACKWARD)
+
+
+def domain(corpus: str, name: str) -> None:
+    """A language model of a corpus's text."""
+    folder, direction = model(corpus, name), BACKWARD if name == BACKWARD else "forward"
+    pretrained = (BACKWARD_HOME if name == BACKWARD else shared.GENERIC) / "models/pretrained"
+    if name == NONE:
+        with whole_folder(folder / "models/domain") as out:
+            shutil.copytree(pretrained / direction, out / direction)
+        return
+    if name == NO_PRETRAINING:
+        pretrained = untrained(corpus)
+    links = {
+        "models/tokenizer": shared.TOKENIZER,
+        "models/pretrained": pretrained,
+        f"{shared.TOKENS}/domain": shared.home(corpus) / shared.TOKENS / "domain",
+        f"{shared.TOKENS}/generic": GENERIC_TOKENS,
+    }
+    configs = {"finetune_lm": changed("models", "finetune_lm", name), "hardware": HARDWARE}
+    with inside(folder, configs, links):
+        finetune_lm.main(direction)
+
+
+def untrained(corpus: str) -> Path:
+    """A fresh network where a pretrained one is asked for."""
+    folder = model(corpus, NO_PRETRAINING) / "untrained"
+    network = fresh(shared.params()["model"], vocabulary_of(GENERIC_TOKENS / "train"), seed=1)
+    tokenizer = shared.TOKENIZER / "tokenizer.json"
+    save_language_model(folder / "forward", network, direction="forward", tokenizer=tokenizer)
+    return folder
+
+
+if __name__ == "__main__":
+    run_stage(main, trains=True)
