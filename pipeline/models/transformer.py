@@ -125,5 +125,6 @@ class Transformer(Backbone):
         6 for each weight that a token is multiplied with, and those of attention.
         """
         inside = self.stack.visits * sum(matrix.numel() for matrix in self.hidden_matrices())
-        weights = inside + self.scored_weights()
+        entrance = 0 if self.embedding_projection is None else self.embedding_projection.weight.numel()
+        weights = entrance + inside + self.scored_weights()
         return 6.0 * weights + self.settings.layers * attention_flops(self.settings, length)

@@ -14,6 +14,7 @@ from pipeline.config.language_model import LanguageModelConfig
 from pipeline.models.attention import CrossAttention
 from pipeline.models.backbone import attention_flops, linear_weights
 from pipeline.models.encoder_decoder import EncoderDecoder
+from pipeline.models.settings import LSTMSettings
 from pipeline.objectives.masked import Masking
 from pipeline.objectives.replaced_tokens import ReplacedTokenDetection
 from pipeline.objectives.spans import Spans
@@ -80,22 +81,24 @@ def _of_spans(network: EncoderDecoder, config: LanguageModelConfig) -> float:
 def partial_flops(network: Any, length: int, trains: tuple[str, ...] | None, *, gradient_share: float = 1.0) -> Flops:
     """Operations on one token of a classifier's document when only the layer groups named in `trains` train.
 
-    A group above the lowest that trains passes gradients on (as much as its forward pass), one that trains also
-    computes its own (as much again); below, nothing flows back. `trains` None: all groups. `gradient_share` of the
-    tokens have gradients at all. The head sees a document once, which is not worth counting.
+    From the lowest group that trains upward a weight passes gradients on, which costs as much as its forward pass; one
+    that trains computes its own too, for as much again. Attention has no weights: it costs twice its forward pass.
+    Below, nothing flows back. `trains` None: all groups. `gradient_share` of the tokens have gradients at all. The head
+    sees a document once, which is not worth counting.
     """
+    settings = network.backbone.settings
     forward = network.backbone.flops_per_token(length) / 3
+    lstm = isinstance(settings, LSTMSettings)
+    attention = 0.0 if lstm else settings.layers * attention_flops(settings, length) / 3
     groups = network.layer_groups()
     matrices = {id(weight): weight.numel() for weight in network.hidden_matrices()}
     sizes = [sum(matrices.get(id(parameter), 0) for parameter in members) for _, members in groups]
     trained = [trains is None or name in trains for name, _ in groups]
-    lowest = trained.index(True)
     backward = sum(
-        size / sum(sizes) * ((number > lowest) + trained[number])
-        for number, size in enumerate(sizes)
-        if number >= lowest
+        size / sum(sizes) * (2 * attention + (1 + own) * (forward - attention))
+        for size, own in list(zip(sizes, trained, strict=True))[trained.index(True) :]
     )
-    return Flops(forward, forward * backward * gradient_share)
+    return Flops(forward, backward * gradient_share)
 
 
 class Update(NamedTuple):
