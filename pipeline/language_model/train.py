@@ -83,6 +83,8 @@ class LanguageModelRun:
         """Write the network as it is: an optional stage that has nothing to do."""
         if self.goal == "lr-find":
             raise UserError(f"{self.stage} trains nothing here ({why}), so it has no learning rate to look for")
+        if this_rank():
+            return
         print(f"  {why}")
         save_language_model(self.out, network, direction=self.direction, tokenizer=self.tokenizer)
         write_results(self.results, {"steps": 0, "tokens": 0, "note": why}, None, MEASURED, {"seconds": 0.0})

@@ -103,8 +103,8 @@ class GlobalBatch(pl.LightningModule, ABC):
             if self.resume is not None:
                 self.resume.write_micro_batch(self.micro_batch)
             raise UserError(
-                f"{self.title}: process {self.global_rank + 1} is out of memory; run the same command again, "
-                f"it goes on with micro batches of {self.micro_batch}"
+                f"{self.title}: out of memory; run the same command again, it goes on with micro batches of "
+                f"{self.micro_batch}"
             ) from error
 
     def _accumulated(self, batch: dict[str, Any]) -> Tensor:

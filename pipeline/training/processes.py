@@ -32,7 +32,7 @@ def processes(place: Place) -> Iterator[None]:
     if STARTED_HERE in os.environ:
         _end_with_rank_0()
         yield
-    elif (world := _started_by_cluster()) is not None:
+    elif (world := started_by_cluster()) is not None:
         if world != place.processes:
             raise UserError(
                 f"hardware: {world} processes were started, but the config says {place.devices} devices on each of "
@@ -53,7 +53,7 @@ def processes(place: Place) -> Iterator[None]:
             yield
 
 
-def _started_by_cluster() -> int | None:
+def started_by_cluster() -> int | None:
     """How many processes torchrun or srun has started; None where neither has."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return int(os.environ["WORLD_SIZE"])

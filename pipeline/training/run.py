@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
@@ -16,6 +17,7 @@ from pipeline.base.errors import UserError
 from pipeline.training.curve import write_curve
 from pipeline.training.module import Phase, TrainingModule
 from pipeline.training.place import Place
+from pipeline.training.processes import started_by_cluster
 from pipeline.training.rate_search import STEPS, Diverged, climbing
 from pipeline.training.resume import ResumeFolder
 
@@ -121,6 +123,8 @@ def _trainer(place: Place) -> pl.Trainer:
         devices=place.devices,
         num_nodes=place.hardware.nodes,
         strategy=_strategy(place),
+        # Else Lightning takes any process of a SLURM job for one of a distributed run.
+        plugins=[LightningEnvironment()] if started_by_cluster() is None else None,
         precision="bf16-mixed" if place.precision == "bf16" else "32-true",
         max_epochs=1,
         deterministic=True if place.device == "cpu" else "warn",
