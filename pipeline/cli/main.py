@@ -17,6 +17,7 @@ COMMANDS = {
     "check": ("check", "validate every choice before anything runs"),
     "plan": ("plan", "what training will cost, before it is paid for"),
     "lr-find": ("lr_find", "look for a learning rate of a stage: a picture and a suggestion"),
+    "tune": ("tune", "look for better settings of the classifier by cross-validation"),
     "results": ("results", "print the results beside the baselines"),
     "predict": ("predict", "label new texts with the trained classifier"),
     "generate": ("generate", "let a language model write, to see what it has learnt"),

@@ -1,7 +1,7 @@
 """What a classifier says of documents that it has not seen: of each part of them, after training on the others."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from pipeline.config.hardware import HardwareConfig
 from pipeline.inference.predictor import Predictor
 from pipeline.interop.folders import load_language_model
 from pipeline.linear.classifier import NgramClassifier
-from pipeline.training.resume import ResumeFolder, weights_digest
+from pipeline.training.resume import FOLDER, ResumeFolder, weights_digest
 from pipeline.training.run import this_rank
 
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
@@ -29,35 +29,49 @@ class HeldOut:
 
     config: ClassifierConfig
     hardware: HardwareConfig
-    # Of the training part, in its order.
+    # Of the training part, in its order; others, which no fold trains on, may stand behind them.
     texts: list[str]
     folds: Folds
+    # What the trainings are for: in their progress lines and the names of their resume folders.
+    purpose: str = "blend"
+    # Folder of the resume folders.
+    resume: Path = FOLDER
 
     def of_network(self, language_model: Path, task: Task) -> np.ndarray:
-        """Probabilities (N, C) of the training documents by the network in one direction.
+        """Probabilities (N, C) of the texts by the network in one direction.
 
         A fold that was finished, or begun, before the stage was killed is not trained again.
         """
         found_NC = np.zeros((len(self.texts), len(task.labels)))
         with ExitStack() as stack:
-            states = []
-            for number, (train_N, held_N) in enumerate(self.folds, 1):
-                start = load_language_model(language_model)
-                network = classifier_network(start.model, self.config, classes=len(task.labels))
-                title = f"blend {start.direction} {number} of {len(self.folds)}"
-                depends = [repr(asdict(self.config)), weights_digest(network), task.tokenizer, repr(train_N.tolist())]
-                states.append(stack.enter_context(ResumeFolder(title, depends, this_rank())))
-                part = ClassifierTraining(
-                    network, task.train.subset(train_N), task.train.subset(NONE), self.config, self.hardware, title
-                )
-                part.run(states[-1])
-                trained = LoadedClassifier(network, task.labels, task.multilabel, start.direction, start.tokenizer)
-                device = part.place.device
-                held = [self.texts[row] for row in held_N]
-                found_NC[held_N] = Predictor([trained], device=device).predict_proba(held)
-            for state in states:
-                state.finish()
+            for number, (_, held_N) in enumerate(self.folds):
+                found_NC[held_N] = stack.enter_context(self.of_fold(number, language_model, task))
         return found_NC
+
+    @contextmanager
+    def of_fold(self, number: int, language_model: Path, task: Task) -> Iterator[np.ndarray]:
+        """Probabilities (M, C) of the texts that one fold holds out.
+
+        The training's resume state is kept until the block that uses them ends without an error.
+        """
+        train_N, held_N = self.folds[number]
+        start = load_language_model(language_model)
+        network = classifier_network(start.model, self.config, classes=len(task.labels))
+        title = f"{self.purpose} {start.direction} {number + 1} of {len(self.folds)}"
+        train = task.train.subset(train_N)
+        depends = [repr(asdict(self.config)), weights_digest(network), task.tokenizer, repr(train_N.tolist())]
+        depends += [repr(train.targets.tolist()), repr(train.lengths.tolist())]
+        with ResumeFolder(title, depends, this_rank(), self.resume) as state:
+            part = ClassifierTraining(
+                network, train, task.train.subset(NONE), self.config, self.hardware.alone(), title
+            )
+            part.run(state)
+            trained = LoadedClassifier(network, task.labels, task.multilabel, start.direction, start.tokenizer)
+            held = [self.texts[row] for row in held_N]
+            found_MC = Predictor([trained], device=part.place.device).predict_proba(held)
+            del start, network, part, trained  # several folds may stay open, and need no network any more
+            yield found_MC
+            state.finish()
 
     def of_linear(self, fit: Callable[[list[str], np.ndarray], NgramClassifier], labels: np.ndarray) -> np.ndarray:
         """The same by a linear model."""

@@ -16,6 +16,8 @@ from tests.source import ROOT, closure, is_empty, sources, tree
 
 # Where it runs changes no result beyond rounding, so configs/hardware/ is tracked by no stage.
 UNTRACKED = {"hardware"}
+# It writes a config, which the graph depends on: `ulmfit tune` runs it.
+NO_STAGE = {Path("stages/tune.py")}
 
 
 def stages() -> dict[str, dict[str, Any]]:
@@ -117,7 +119,7 @@ def test_every_stage_says_what_it_does_and_writes_final_outs_only(name: str) -> 
 
 
 def test_every_stage_script_is_in_the_graph() -> None:
-    assert {script(entry) for entry in stages().values()} == set(sources("stages"))
+    assert {script(entry) for entry in stages().values()} == set(sources("stages")) - NO_STAGE
 
 
 if __name__ == "__main__":
