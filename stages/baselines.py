@@ -3,19 +3,19 @@
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from pipeline.base.files import read_json, write_json
 from pipeline.base.process import run_stage
 from pipeline.base.progress import track
 from pipeline.evaluation.decisions import carried
 from pipeline.evaluation.predictions import write_predictions
-from pipeline.linear import majority, nb_svm, tfidf_lr
+from pipeline.linear import majority
+from pipeline.linear.learners import Learners
+from pipeline.linear.space import load_space
 from pipeline.text.prepared import read_labels, read_texts
 
 TASK = Path("data/prepared/task")
 OUT = Path("results/baselines")
-BASELINES = {"majority": majority, "tfidf_lr": tfidf_lr, "nb_svm": nb_svm}
 
 
 def main() -> None:
@@ -25,11 +25,12 @@ def main() -> None:
     texts, given = list(read_texts(TASK / "train.parquet")), read_labels(TASK / "train.parquet")
     labels = carried(given, classes, multilabel) if multilabel else np.asarray(given, dtype=np.int64)
     test_texts = list(read_texts(TASK / "test.parquet"))
-    systems, settings = {}, {}
-    with threadpool_limits(1):  # equal bits on any number of processors; sparse products use one anyway
-        for name, baseline in track(BASELINES.items(), "baselines", len(BASELINES)):
-            fitted = baseline.fit(texts, labels, classes=classes, spaced=task["spaced"])
-            systems[name], settings[name] = fitted.predict_proba(test_texts), dict(fitted.settings)
+    common = majority.fit(texts, labels, classes=classes, spaced=task["spaced"])
+    systems, settings = {"majority": common.predict_proba(test_texts)}, {"majority": dict(common.settings)}
+    learners = Learners(classes, task["spaced"], load_space(Path("models/lsa")))
+    for name in track(learners.names, "baselines", len(learners.names)):
+        fitted = learners.fit(name, texts, labels)
+        systems[name], settings[name] = fitted.predict_proba(test_texts), dict(fitted.settings)
     write_predictions(OUT / "predictions.parquet", read_labels(TASK / "test.parquet"), systems, multilabel)
     write_json(OUT / "metrics.json", {"documents": len(texts), "test_documents": len(test_texts), "settings": settings})
 

@@ -1,13 +1,12 @@
 """Stage blend: weigh the network against a linear model on unseen documents (`python -m stages.blend`)."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from pipeline.base.files import read_json, write_json
 from pipeline.base.process import run_stage
@@ -20,17 +19,17 @@ from pipeline.config.hardware import HardwareConfig
 from pipeline.evaluation.decisions import carried
 from pipeline.inference.held_out import HeldOut
 from pipeline.inference.predictor import Predictor
-from pipeline.linear import nb_svm, tfidf_lr
 from pipeline.linear.artifact import Blend, save_blend
 from pipeline.linear.blend import Judged, Weights
 from pipeline.linear.classifier import NgramClassifier
+from pipeline.linear.learners import Learners
 from pipeline.linear.selection import enough, folds
+from pipeline.linear.space import load_space
 from pipeline.text.prepared import read_labels, read_texts
 from pipeline.training.run import this_rank
 
 CLASSIFIER, TASK, TOKENS = Path("models/classifier"), Path("data/prepared/task"), Path("data/tokens/task")
-LINEAR = {"nb_svm": nb_svm, "tfidf_lr": tfidf_lr}
-Fit = Callable[[str, list[str], np.ndarray], NgramClassifier]
+SPACE = Path("models/lsa")
 
 
 def main() -> None:
@@ -42,20 +41,18 @@ def main() -> None:
         write(Blend(labels, Weights(), None), {"judged_by": why, "documents": 0}, f"the network alone: {why}")
         return
 
-    def fit(name: str, some: list[str], labels_N: np.ndarray) -> NgramClassifier:
-        with threadpool_limits(1):  # equal bits on any number of processors
-            return LINEAR[name].fit(some, labels_N, classes=len(labels), spaced=task["spaced"])
+    learners = Learners(len(labels), task["spaced"], load_space(SPACE))
 
     @cache
     def whole(name: str) -> NgramClassifier:
-        return fit(name, texts, given)
+        return learners.fit(name, texts, given)
 
     held_texts, held = part("validation")
     if len(held) >= config.enough:
-        linear = {name: whole(name).predict_proba(held_texts) for name in track(LINEAR, "linear models", len(LINEAR))}
+        linear = {name: whole(name).predict_proba(held_texts) for name in tracked(learners)}
         judged = Judged(f"{len(held):,} validation documents", held, networks_on(held_texts), linear)
     else:
-        judged = judge_in_parts(config, texts, given, fit)
+        judged = judge_in_parts(config, texts, given, learners)
     weights, losses = judged.weights(), judged.losses()
     about = {"judged_by": judged.by, "documents": len(judged.labels), "linear": judged.best, "log_loss": losses}
     blend = Blend(labels, weights, whole(judged.best) if weights.linear > 0 else None)
@@ -68,16 +65,20 @@ def networks_on(texts: list[str]) -> np.ndarray:
     return np.mean([Predictor.load(CLASSIFIER / one).predict_proba(texts) for one in choice("directions")], axis=0)
 
 
-def judge_in_parts(config: BlendConfig, texts: list[str], given: np.ndarray, fit: Fit) -> Judged:
+def judge_in_parts(config: BlendConfig, texts: list[str], given: np.ndarray, learners: Learners) -> Judged:
     """Each part of the training documents is predicted by models that were trained on the others."""
     parts = folds(given, config.folds, config.seed)
     held_out = HeldOut(chosen("classifier", ClassifierConfig), chosen("hardware", HardwareConfig), texts, parts)
-    linear = {one: held_out.of_linear(partial(fit, one), given) for one in track(LINEAR, "linear models", len(LINEAR))}
+    linear = {one: held_out.of_linear(partial(learners.fit, one), given) for one in tracked(learners)}
     networks = []
     for direction in choice("directions"):
         task = Task.open(TASK, TOKENS, reverse=direction == "backward")
         networks.append(held_out.of_network(Path("models/domain") / direction, task))
     return Judged(f"{len(parts)} parts of {len(texts):,} documents", given, np.mean(networks, axis=0), linear)
+
+
+def tracked(learners: Learners) -> Iterable[str]:
+    return track(learners.names, "linear models", len(learners.names))
 
 
 def part(name: str) -> tuple[list[str], np.ndarray]:

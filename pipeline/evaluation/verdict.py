@@ -9,6 +9,7 @@ NAMES = {
     "scratch": "same network, not pretrained",
     "tfidf_lr": "TF-IDF + logistic regression",
     "nb_svm": "NB-SVM",
+    "lsa_lr": "LSA + logistic regression",
     "majority": "majority class",
 }
 # What the pipeline blends or averages -> its name for people, in the order of tables.

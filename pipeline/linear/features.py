@@ -82,18 +82,23 @@ def occurrences(ngrams: Ngrams, text: str) -> Iterator[str]:
 
 
 def learn(ngrams: Ngrams, texts: Sequence[str], classes: int) -> tuple[Vocabulary, csr_matrix]:
-    """Collect the n-grams of the training texts and count them.
-
-    The most frequent ones are kept where there are more than a model of that many classes can hold.
+    """Collect the n-grams of the training texts and count them: as many as a model of that many classes can hold.
 
     Returns:
         The vocabulary of V n-grams, and their counts in `texts`: (N, V) float64.
     """
+    return most_frequent(ngrams, texts, MAX_WEIGHTS // classes)
+
+
+def most_frequent(
+    ngrams: Ngrams, texts: Sequence[str], most: int, in_documents: int = 1
+) -> tuple[Vocabulary, csr_matrix]:
+    """The `most` most frequent n-grams, of those that occur in so many documents, and their counts: (N, V) float64."""
     from sklearn.feature_extraction.text import CountVectorizer  # a second to import, which prediction is spared
 
     unit: dict[str, str] = {"analyzer": "char"} if ngrams.unit == "character" else {"token_pattern": ngrams.unit}
-    most, sizes = MAX_WEIGHTS // classes, (ngrams.low, ngrams.high)
-    vectorizer = CountVectorizer(ngram_range=sizes, dtype=np.float64, max_features=most, **unit)
+    sizes = (ngrams.low, ngrams.high)
+    vectorizer = CountVectorizer(ngram_range=sizes, dtype=np.float64, max_features=most, min_df=in_documents, **unit)
     counts = vectorizer.fit_transform(texts)
     return Vocabulary(ngrams, tuple(vectorizer.get_feature_names_out().tolist())), counts
 

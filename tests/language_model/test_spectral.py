@@ -15,8 +15,8 @@ from pipeline.language_model.spectral import (
     positive_pmi,
     spectral_embeddings,
     token_counts,
-    truncated_svd,
 )
+from pipeline.linear.svd import truncated_svd
 from pipeline.shards.read import TokenCorpus
 from pipeline.shards.write import write_shards
 

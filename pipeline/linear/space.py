@@ -1,0 +1,82 @@
+"""Latent semantic analysis (Deerwester et al. 1990): what the unlabelled text knows of its n-grams.
+
+The largest singular directions of the domain's TF-IDF matrix. Words that stand in like documents lie close together
+there, so that a few labels reach words that no labelled document has.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+from scipy.sparse import csr_array, csr_matrix
+
+from pipeline.base.errors import UserError
+from pipeline.base.files import read_json, whole_folder, write_bytes, write_json
+from pipeline.linear.features import Vocabulary, inverse_document_frequency, most_frequent, tf_idf, token_ngrams
+from pipeline.linear.svd import truncated_svd
+
+TERMS = 50_000  # n-grams that are placed in the space, the most frequent ones
+DOCUMENTS = 20_000  # that it is learnt from, at most
+DIRECTIONS = 128
+FEWEST = 200  # documents below which there is nothing to learn that the labelled ones do not say themselves
+CONFIG, ARRAYS, NAMES = "config.json", "space.safetensors", "terms.json"
+
+
+@dataclass(frozen=True)
+class Space:
+    """A vocabulary of V n-grams and a place for each of them."""
+
+    vocabulary: Vocabulary
+    idf_V: np.ndarray
+    # Orthonormal columns, the strongest first.
+    basis_VR: np.ndarray
+
+    def places(self, texts: Sequence[str]) -> np.ndarray:
+        """Where texts lie: (N, R). Not scaled to length one, so that what is linear here is linear in the n-grams."""
+        return tf_idf(self.vocabulary.counts(texts), self.idf_V) @ self.basis_VR
+
+
+def learn_space(texts: Sequence[str], *, spaced: bool, seed: int = 1) -> Space | None:
+    """Factorise the TF-IDF matrix of unlabelled texts; None where they are too few.
+
+    Of many texts every so many-th is read. Equal bytes for equal texts on any number of threads.
+    """
+    if len(texts) < FEWEST:
+        return None
+    some = texts[:: -(-len(texts) // DOCUMENTS)]
+    vocabulary, counts_NV = most_frequent(token_ngrams(spaced), some, TERMS, in_documents=2)
+    idf_V = inverse_document_frequency(counts_NV)
+    weighted_VN = csr_array(tf_idf(counts_NV, idf_V).T.tocsr().astype(np.float32))
+    basis_VR, _ = truncated_svd(weighted_VN, DIRECTIONS, seed)
+    return Space(vocabulary, idf_V.astype(np.float32), np.ascontiguousarray(basis_VR, dtype=np.float32))
+
+
+def save_space(folder: Path, space: Space | None, spaced: bool) -> None:
+    """Write a space, or that there is none; `folder` is replaced as a whole or left as it was."""
+    with whole_folder(folder) as partial:
+        write_json(partial / CONFIG, {"kind": "space", "terms": len(space.idf_V) if space else 0, "spaced": spaced})
+        if space is not None:
+            write_bytes(partial / ARRAYS, save({"idf_V": space.idf_V, "basis_VR": space.basis_VR}))
+            write_json(partial / NAMES, list(space.vocabulary.terms))
+
+
+def load_space(folder: Path) -> Space | None:
+    """Read what `save_space` wrote; a damaged folder is a `UserError`."""
+    config = read_json(folder / CONFIG)
+    if not config["terms"]:
+        return None
+    try:
+        terms, arrays = tuple(read_json(folder / NAMES)), load_file(folder / ARRAYS)
+        if not len(terms) == len(arrays["idf_V"]) == len(arrays["basis_VR"]) == config["terms"]:
+            raise ValueError(f"{len(terms)} terms where there should be {config['terms']}")
+    except (KeyError, ValueError, SafetensorError, OSError) as error:
+        raise UserError(f"{folder}: is not a whole space ({error}); make it again with `dvc repro lsa`") from error
+    return Space(Vocabulary(token_ngrams(config["spaced"]), terms), arrays["idf_V"], arrays["basis_VR"])
+
+
+def as_sparse(places_NR: np.ndarray) -> csr_matrix:
+    """The same rows as a sparse matrix, which is what the choice of settings takes."""
+    return csr_matrix(places_NR.astype(np.float64))
