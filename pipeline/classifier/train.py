@@ -64,6 +64,7 @@ class ClassifierTraining:
     def run(self, resume: ResumeFolder | None) -> ClassifierModule:
         """Train all phases; returns the module, whose network is the one given."""
         made, batches = self.plan()
+        self.place.refuse_idle(batches[-1].smallest)
         module = self._module()
 
         def share(phase: int, step: int, rank: int, world: int) -> dict[str, Any]:

@@ -136,6 +136,7 @@ class LanguageModelRun:
         task = task_of(network, self.config, self.tokenizer, companion)
         task.trainee.set_drop_mult(self.config.drop_mult)
         plan = self._plan(network)
+        place.refuse_idle(plan.batch)
 
         def share(_phase: int, step: int, rank: int, world: int) -> dict[str, Any]:
             return self._share(plan, task, step, rank, world)

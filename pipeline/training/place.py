@@ -65,6 +65,14 @@ class Place:
             return int(self.hardware.threads)
         return max(1, usable_processors() // (self.devices if self.device == "cpu" else 1))
 
+    def refuse_idle(self, least: int) -> None:
+        """Refuse more processes than the smallest global batch has sequences or documents."""
+        if least < self.processes:
+            raise UserError(
+                f"hardware: {self.processes} processes for {least} sequences or documents a step; use at most {least} "
+                "devices in all, or a larger batch"
+            )
+
     @property
     def tries_micro_batch(self) -> bool:
         """Whether processes find the micro batch before their first step.
@@ -85,11 +93,6 @@ class Place:
         an exception, so it cannot be tried: it is estimated from the shape and the memory of the machine, not from
         what is free just now, so that a machine always takes the same.
         """
-        if most < self.processes:
-            raise UserError(
-                f"hardware: {self.processes} processes for {most} sequences or documents a step; use at most {most} "
-                "devices in all, or a larger batch"
-            )
         if self.hardware.micro_batch != "auto":
             return min(most, int(self.hardware.micro_batch))
         if self._found_by_trial:

@@ -31,7 +31,7 @@ WRONG = [
         "device: 2\n",
         (
             'unknown key `device`; did you mean "devices"? '
-            "(there is: accelerator, compile, devices, micro_batch, nodes, strategy, threads, workers)"
+            "(there is: accelerator, compile, devices, launcher, micro_batch, nodes, strategy, threads, workers)"
         ),
     ),
     (
@@ -102,6 +102,8 @@ WRONG = [
     ("hardware", "accelerator: tpu\n", "`accelerator: tpu` is not allowed; it should be 'auto', 'cpu', 'gpu' or 'mps'"),
     ("hardware", "devices: all\n", "`devices: all` is not allowed; it should be 'auto' or a whole number"),
     ("hardware", "devices: 0\n", "`devices: 0` is not allowed; it should be 'auto' or above 0"),
+    ("hardware", "launcher: mpirun\n", "`launcher: mpirun` is not allowed; it should be 'auto' or 'srun'"),
+    ("hardware", "accelerator: mps\ndevices: 2\n", "`accelerator: mps` is one device; write `devices: 1`"),
     # Values that do not fit together.
     ("task", "path: csv\n", "`path: csv` reads files; add `data_files: {train: FILE}`"),
     ("task", "path: csv\ndata_files: {test: a.csv}\n", "`data_files` needs a `train` part"),

@@ -30,9 +30,9 @@ def test_more_devices_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_more_processes_than_sequences_in_a_step() -> None:
     place = Place(HardwareConfig(accelerator="cpu", devices=4, nodes=2), "fp32")
-    assert place.micro_batch(SETTINGS, 8, most=8) >= 1
+    place.refuse_idle(8)
     with pytest.raises(UserError, match="8 processes for 7 sequences or documents a step; use at most 7"):
-        place.micro_batch(SETTINGS, 8, most=7)
+        place.refuse_idle(7)
 
 
 def test_several_machines_and_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
