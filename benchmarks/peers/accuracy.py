@@ -1,8 +1,8 @@
 """Accuracy of neural peers that are trained from scratch on the same text, minutes, threads and labels as the pipeline.
 
-It writes what the low-shot study has prepared as plain files (so nothing that is held out stands in a corpus), draws the
-same labels, has each peer's script answer for the same sample of the test set, and scores the answers here: a peer never
-sees a label of the test set. Its generic language model is trained once, that of a domain once per corpus.
+It writes what the low-shot study has prepared as plain files (so nothing that is held out stands in a corpus), draws
+the same labels, has each peer's script answer for the same sample of the test set, and scores the answers here: a peer
+never sees a label of the test set. Its generic language model is trained once, that of a domain once per corpus.
 
 The labels of a draw, the peer's own choice among them included, are all that a peer is given. Decisions about a peer's
 schedule belong on the validation part: `--score validation`.

@@ -150,7 +150,7 @@ class Timed(Callback):
 
 
 def unfreeze(learner: Any, epochs: int, options: argparse.Namespace) -> None:
-    """The phases of fastai's tutorial, `epochs` for each of its: head, last two groups, last three, all (two epochs)."""
+    """The phases of fastai's tutorial, `epochs` for each of its: head, last two groups, last three, all (for two)."""
     spread = 2.6**4
     learner.freeze()
     learner.fit_one_cycle(epochs, options.rate_classifier)

@@ -135,10 +135,10 @@ class Classifier:
             model, words, train_dataset=self._documents(given.texts, given.labels), data_collator=collator
         )
         trainer.train()
-        scores = trainer.predict(self._documents(asked)).predictions
+        scores: Any = trainer.predict(self._documents(asked)).predictions
         return [self.classes[index] for index in scores.argmax(axis=1)]
 
-    def _documents(self, texts: list[str], labels: list[str] | None = None) -> list[dict[str, Any]]:
+    def _documents(self, texts: list[str], labels: list[str] | None = None) -> Any:
         tokens = self.tokenizer(texts, truncation=True, max_length=self.options.block)["input_ids"]
         # A document of no token would have no last one to classify by.
         rows = [{"input_ids": ids or [self.tokenizer.eos_token_id]} for ids in tokens]
