@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.base.process import run_stage
 from pipeline.base.progress import Progress
 from pipeline.shards.write import write_shards
-from pipeline.text.groups import grouped
+from pipeline.text.groups import ahead, grouped
 from pipeline.text.prepared import count, read_texts
 from pipeline.text.tokenizer import encode, fingerprint, load
 
@@ -29,9 +29,10 @@ def main(role: str) -> None:
 
     def documents(file: Path, progress: Progress) -> Iterator[tuple[np.ndarray, int, int]]:
         read, started = 0, time.monotonic()
-        for texts in grouped(read_texts(file), GROUP_CHARACTERS):
+        groups = grouped(read_texts(file), GROUP_CHARACTERS)
+        for texts, encoded in ahead((texts, encode(tokenizer, texts)) for texts in groups):
             sizes = [len(text.encode("utf-8")) for text in texts]
-            for tokens, size, text in zip(encode(tokenizer, texts), sizes, texts, strict=True):
+            for tokens, size, text in zip(encoded, sizes, texts, strict=True):
                 yield tokens, size, len(text)
             read += sum(sizes)
             progress.update(len(texts), text=f"{read / 1e6 / (time.monotonic() - started):.1f} MB/s")

@@ -14,7 +14,7 @@ from pipeline.base.errors import UserError
 from pipeline.base.files import sha256, write_text
 from pipeline.config.tokenizer import TokenizerConfig
 from pipeline.shards.format import token_dtype
-from pipeline.text.groups import grouped
+from pipeline.text.groups import ahead, grouped
 from pipeline.text.specials import BOS, EOS, MASK, PAD, SPECIALS
 
 __all__ = ["BOS", "EOS", "MASK", "PAD", "blocks", "encode", "fingerprint", "load", "save", "train"]
@@ -30,7 +30,7 @@ PIECES = (
     r"|\s{1,64}(?!\S)|\s"
 )
 BLOCK_CHARACTERS = 2**16
-GROUP_CHARACTERS = 2**22  # a group's encodings take some 30 bytes a character
+GROUP_CHARACTERS = 2**20  # a group's encodings take some 30 bytes a character
 # Up to the last place in a block where a piece ends whatever follows: before a space.
 _BLOCK_END = re.compile(r".*\S(?=[ \n])", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -105,8 +105,10 @@ def encode(tokenizer: Tokenizer, texts: list[str]) -> list[np.ndarray]:
     numbered = [(number, block) for number, text in enumerate(texts) for block in blocks(_clean(text))]
     tokens = [[np.array([BOS], dtype)] for _ in texts]
     of_text = iter(number for number, _ in numbered)
-    for group in grouped((block for _, block in numbered), GROUP_CHARACTERS):
-        for encoding in tokenizer.encode_batch_fast(group, add_special_tokens=False):
+    groups = grouped((block for _, block in numbered), GROUP_CHARACTERS)
+    # While all cores encode a group, Python takes over the tokens of the one before.
+    for encodings in ahead(tokenizer.encode_batch_fast(group, add_special_tokens=False) for group in groups):
+        for encoding in encodings:
             tokens[next(of_text)].append(np.array(encoding.ids, dtype))
     return [np.concatenate([*parts, np.array([EOS], dtype)]) for parts in tokens]
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from tokenizers import Tokenizer
 from pipeline.base.errors import UserError
 from pipeline.config.tokenizer import TokenizerConfig
 from pipeline.text import tokenizer as module
-from pipeline.text.groups import grouped
+from pipeline.text.groups import ahead, grouped
 from pipeline.text.specials import SPECIALS
 from pipeline.text.tokenizer import BOS, EOS, MASK, PAD, blocks, encode, fingerprint, load, save, train
 
@@ -219,3 +220,15 @@ def test_a_missing_damaged_or_foreign_file_is_one_line(tmp_path: Path, content: 
         load(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_made_ahead_comes_in_order_and_its_errors_come_through() -> None:
+    def numbers() -> Iterator[int]:
+        yield from range(5)
+        raise UserError("no sixth")
+
+    five = ahead(numbers())
+    assert [next(five) for _ in range(5)] == list(range(5))
+    with pytest.raises(UserError, match="no sixth"):
+        next(five)
+    assert list(ahead(iter(()))) == []
