@@ -1,0 +1,198 @@
+"""Promise: every switch of ULMFiT's third stage does what its name says, on a Transformer and on an AWD-LSTM."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline.batches.reverse import reverse_document
+from pipeline.classifier.data import InMemory, LabelledDocuments
+from pipeline.classifier.network import ClassifierNetwork, classifier_network
+from pipeline.classifier.phases import phases
+from pipeline.classifier.train import ClassifierTraining
+from pipeline.config.classifier import ClassifierConfig
+from pipeline.config.hardware import HardwareConfig
+from pipeline.models.build import build
+from pipeline.models.settings import LSTMSettings, ModelSettings, TransformerSettings
+from pipeline.training.module import TrainingModule
+from pipeline.training.schedules import rate
+from tests.classifier.small import VOCABULARY, documents
+
+NO_DROPOUT = {"embedding_dropout": 0.0, "input_dropout": 0.0, "hidden_dropout": 0.0, "output_dropout": 0.0}
+TRANSFORMER = TransformerSettings(layers=2, width=32, heads=2, feedforward=64, max_positions=32)
+LSTM = LSTMSettings(backbone="lstm", layers=2, width=32, hidden=40, max_positions=32, weight_dropout=0.0, **NO_DROPOUT)
+DROPPING = {
+    "transformer": (TRANSFORMER, replace(TRANSFORMER, dropout=0.2, embedding_dropout=0.2)),
+    "lstm": (LSTM, replace(LSTM, hidden_dropout=0.3, weight_dropout=0.2)),
+}
+BACKBONES = pytest.mark.parametrize("settings", [TRANSFORMER, LSTM], ids=["transformer", "lstm"])
+RATE = 0.01
+CONFIG = ClassifierConfig(
+    epochs=1, phase_epochs=1, batch_documents=4, learning_rate=RATE, weight_decay=0.0, unfreeze="full",
+    schedule="constant", head_width=0, head_dropout=(0.0,), chunk_tokens=16, max_tokens=64, precision="fp32",
+)  # fmt: skip
+PLACE = HardwareConfig(accelerator="cpu", threads=1, micro_batch=4)
+ONE_STEP = replace(CONFIG, batch_documents=8, warmup=0.0)  # the eight documents together
+SCHEDULES = ("slanted_triangular", "cosine", "one_cycle")
+
+
+def labelled(*, reverse: bool = False) -> LabelledDocuments:
+    """Eight documents of three classes."""
+    texts = documents(5, 9, 12, 20, 7, 30, 11, 14)
+    return LabelledDocuments(InMemory(texts), torch.tensor([0, 1, 2, 0, 1, 2, 0, 1]), reverse)
+
+
+def fresh(settings: ModelSettings, config: ClassifierConfig) -> ClassifierNetwork:
+    """A classifier whose head says something, so that gradients reach the backbone from the first step."""
+    made = classifier_network(build(settings, VOCABULARY, seed=1), config, classes=3)
+    nn.init.normal_(made.head.output.weight, std=0.5, generator=torch.Generator().manual_seed(2))
+    return made
+
+
+def train(
+    settings: ModelSettings, config: ClassifierConfig, given: LabelledDocuments | None = None
+) -> tuple[ClassifierNetwork, TrainingModule, dict[str, float]]:
+    """A classifier after its training, the module that trained it, and how far each layer group's weights moved."""
+    network, given = fresh(settings, config), given or labelled()
+    before = {name: [one.detach().clone() for one in group] for name, group in network.layer_groups()}
+    module = ClassifierTraining(network, given, given.subset(np.zeros(0, dtype=np.int64)), config, PLACE).run(None)
+    moved = {
+        name: max(float((new.detach() - old).abs().max()) for new, old in zip(group, before[name], strict=True))
+        for name, group in network.layer_groups()
+    }
+    return network, module, moved
+
+
+def groups_of(settings: ModelSettings) -> list[str]:
+    return [name for name, _ in fresh(settings, CONFIG).layer_groups()]
+
+
+@pytest.mark.parametrize(
+    ("unfreeze", "expected"),
+    [
+        ("full", [("all", 7, None)]),
+        ("last", [("head", 7, ("head",))]),
+        (
+            "gradual",
+            [
+                ("head", 2, ("head",)),
+                ("from block 2", 2, ("block 2", "head")),
+                ("from block 1", 2, ("block 1", "block 2", "head")),
+                ("all", 7, None),
+            ],
+        ),
+        (
+            "chain_thaw",
+            [
+                ("head", 2, ("head",)),
+                ("embeddings", 2, ("embeddings",)),
+                ("block 1", 2, ("block 1",)),
+                ("block 2", 2, ("block 2",)),
+                ("all", 7, None),
+            ],
+        ),
+    ],
+)
+def test_phases_are_those_of_the_papers(unfreeze: str, expected: list[object]) -> None:
+    """Gradual: Howard & Ruder 2018, section 3.3; chain-thaw: Felbo et al. 2017."""
+    config = replace(CONFIG, unfreeze=unfreeze, epochs=7, phase_epochs=2)
+    made = phases(config, ["embeddings", "block 1", "block 2", "head"], lambda epochs: int(epochs))
+    assert [(phase.name, phase.steps, phase.groups) for phase in made] == expected
+
+
+@BACKBONES
+def test_the_head_alone_trains_with_last_and_everything_with_full(settings: ModelSettings) -> None:
+    _, _, last = train(settings, replace(CONFIG, unfreeze="last"))
+    assert {name for name, moved in last.items() if moved} == {"head"}
+    _, _, full = train(settings, CONFIG)
+    assert min(full.values()) > 0
+
+
+@BACKBONES
+@pytest.mark.parametrize("unfreeze", ["gradual", "chain_thaw"])
+def test_frozen_groups_do_not_move_in_a_phase(
+    settings: ModelSettings, unfreeze: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights are compared from phase to phase of a training as it runs."""
+    seen: list[dict[str, list[Tensor]]] = []
+    begin = TrainingModule.begin
+
+    def watched(module: TrainingModule, number: int, phase: object) -> None:
+        seen.append({name: [one.detach().clone() for one in group] for name, group in module.network.layer_groups()})
+        begin(module, number, phase)
+
+    monkeypatch.setattr(TrainingModule, "begin", watched)
+    config = replace(CONFIG, unfreeze=unfreeze)
+    network, _, _ = train(settings, config)
+    seen.append({name: [one.detach() for one in group] for name, group in network.layer_groups()})
+    plan = phases(config, groups_of(settings), lambda epochs: 1)
+    assert len(seen) == len(plan) + 1
+    for phase, before, after in zip(plan, seen[:-1], seen[1:], strict=True):
+        moved = {name for name in before if any(map(differ, before[name], after[name]))}
+        assert moved == set(phase.groups or before), phase.name
+
+
+def differ(one: Tensor, other: Tensor) -> bool:
+    return not torch.equal(one, other)
+
+
+@BACKBONES
+def test_discriminative_rates_divide_each_groups_step(settings: ModelSettings) -> None:
+    """Adam's first step is as long as the rate, so how far weights move tells the rate that they train at."""
+    _, _, alike = train(settings, ONE_STEP)
+    assert list(alike.values()) == pytest.approx([RATE] * len(alike), rel=0.01)
+    _, _, moved = train(settings, replace(ONE_STEP, discriminative=2.6))
+    assert list(reversed(moved.values())) == pytest.approx([RATE / 2.6**depth for depth in range(len(moved))], rel=0.01)
+
+
+@BACKBONES
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("unfreeze", ["full", "gradual"])
+def test_each_phase_runs_through_the_schedule(settings: ModelSettings, schedule: str, unfreeze: str) -> None:
+    config = replace(CONFIG, schedule=schedule, unfreeze=unfreeze, epochs=4, phase_epochs=2)
+    _, module, _ = train(settings, config)
+    rates = [row["learning_rate"] for row in module.curve if "train_loss" in row]
+    steps = [phase.steps for phase in phases(config, groups_of(settings), lambda epochs: round(2 * epochs))]
+    assert rates == pytest.approx([RATE * rate(config, step, many) for many in steps for step in range(many)])
+    assert len(set(rates)) > 3
+
+
+@pytest.mark.parametrize("backbone", DROPPING)
+def test_drop_mult_scales_the_dropout_of_training(backbone: str) -> None:
+    without, dropping = DROPPING[backbone]
+    weights = [
+        torch.cat([one.detach().flatten() for one in train(settings, replace(CONFIG, drop_mult=mult))[0].parameters()])
+        for settings, mult in ((without, 1.0), (dropping, 0.0), (dropping, 1.0))
+    ]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_backward_classifier_is_one_of_reversed_documents() -> None:
+    backward, _, _ = train(TRANSFORMER, CONFIG, labelled(reverse=True))
+    texts = [reverse_document(tokens) for tokens in documents(5, 9, 12, 20, 7, 30, 11, 14)]
+    reversed_documents = LabelledDocuments(InMemory(texts), labelled().targets)
+    expected, _, _ = train(TRANSFORMER, CONFIG, reversed_documents)
+    forward, _, _ = train(TRANSFORMER, CONFIG)
+    assert all(map(torch.equal, backward.parameters(), expected.parameters()))
+    assert any(map(differ, backward.parameters(), forward.parameters()))
+
+
+def test_an_lstm_pools_last_max_and_mean_over_all_chunks_with_gradients_through_the_last_ones() -> None:
+    """Concat pooling and BPT3C (section 3.3), which tests/classifier/test_network.py holds for a Transformer."""
+    config = replace(CONFIG, chunk_tokens=8, gradient_chunks=2)
+    network = fresh(LSTM, config).eval()
+    tokens = np.arange(6, 36).astype(np.uint16)  # distinct tokens in chunks of 8, 8 | 8, 6
+    states_TD = torch.cat(
+        [network.backbone(torch.from_numpy(tokens[at : at + 8].astype(np.int64))[None])[0] for at in range(0, 30, 8)]
+    )
+    found_BP = network.pooled(*network.reading.batch([tokens]))
+    pools = states_TD[-1], states_TD.amax(0), states_TD.mean(0)
+    expected = [nn.functional.layer_norm(pool_D, (32,)) for pool_D in pools]
+    torch.testing.assert_close(found_BP[0], torch.cat(expected), atol=1e-5, rtol=0)
+    found_BP.square().sum().backward()
+    moved_V = network.backbone.embeddings.weight.grad.abs().sum(dim=1)
+    assert (moved_V[tokens[:16].astype(int)] == 0).all()
+    assert (moved_V[tokens[16:].astype(int)] > 0).all()
