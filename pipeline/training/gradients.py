@@ -165,6 +165,8 @@ class GlobalBatch(pl.LightningModule, ABC):
                 return work()
             except torch.OutOfMemoryError as error:
                 self._halve_micro_batch(error)
+            if self.global_rank == 0:
+                print(f"  out of memory: going on with micro batches of {self.micro_batch}")
             # Only here, where the error's frames are gone, is the memory free.
             self.zero_grad(set_to_none=True)
             self.carry(carried)
@@ -178,8 +180,6 @@ class GlobalBatch(pl.LightningModule, ABC):
                 f"take a shorter {self.shorter}, a smaller `model`, `precision: bf16`, or `hardware: fsdp` on several"
             ) from error
         self.micro_batch = -(-self.micro_batch // 2)
-        if self.global_rank == 0:
-            print(f"  out of memory: going on with micro batches of {self.micro_batch}")
 
     def try_micro_batch(self, batch: dict[str, Any]) -> None:
         """Find on each process what fits, before any waits for another; all take the smallest."""

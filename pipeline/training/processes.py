@@ -64,8 +64,8 @@ def started_by_cluster() -> int | None:
 
 def _run_under_srun(place: Place) -> NoReturn:
     """Do all of this stage's work in the tasks of a job step, and end as it ends."""
-    nodes, devices = place.hardware.nodes, place.devices
-    words = [f"--nodes={nodes}", f"--ntasks={nodes * devices}", f"--ntasks-per-node={devices}", "--kill-on-bad-exit=1"]
+    # Not `--ntasks`, which Lightning refuses.
+    words = [f"--nodes={place.hardware.nodes}", f"--ntasks-per-node={place.devices}", "--kill-on-bad-exit=1"]
     try:
         step = subprocess.Popen(["srun", *words, *_own_command()])
     except FileNotFoundError as error:

@@ -17,10 +17,11 @@ SRUN = f"""#!{sys.executable}
 import os, subprocess, sys
 words = [word for word in sys.argv[1:] if not word.startswith("--")]
 options = dict(word[2:].split("=") for word in sys.argv[1:] if word.startswith("--"))
-assert options == {{"nodes": "2", "ntasks": "2", "ntasks-per-node": "1", "kill-on-bad-exit": "1"}}, options
+assert options == {{"nodes": "2", "ntasks-per-node": "1", "kill-on-bad-exit": "1"}}, options
 tasks = []
 for rank in range(2):
     mine = {{"SLURM_STEP_ID": "0", "SLURM_PROCID": rank, "SLURM_NODEID": rank, "SLURM_LOCALID": 0}}
+    mine |= {{"SLURM_NTASKS": 2, "SLURM_NTASKS_PER_NODE": 1}}
     tasks.append(subprocess.Popen(words, env=os.environ | {{name: str(value) for name, value in mine.items()}}))
 sys.exit(max(task.wait() for task in tasks))
 """
