@@ -8,6 +8,7 @@ The labels of a draw, the peer's own choice among them included, are all that a 
 schedule belong on the validation part: `--score validation`.
 
     python -m benchmarks.peers.environment
+    dvc repro benchmarks/low_shot/dvc.yaml:domain_text
     python -m benchmarks.peers.accuracy --corpora imdb agnews trec --labels 100 500 1000 --seeds 1 2 3
     python -m benchmarks.peers.accuracy --corpora trec --labels all --peers fastai -- --tokenizer subword
 
@@ -39,6 +40,7 @@ from pipeline.text.prepared import read_texts
 PEERS = {"fastai": "fastai_ulmfit.py", "transformers": "transformers_trainer.py"}
 GENERIC_TEXT = 100_000_000  # characters: more than any peer reads in its minutes
 STAGES = ("generic", "domain", "classifier")
+TEXT_STAGES = "dvc repro benchmarks/low_shot/dvc.yaml:domain_text"
 
 
 class Plain(NamedTuple):
@@ -58,12 +60,12 @@ class Plain(NamedTuple):
 
 def write_plain(corpus: str, part: str, work: Path) -> tuple[Plain, np.ndarray]:
     """Write a corpus's files, and return them with the true classes (N,) of the documents that are asked for."""
-    described = read_json(task(corpus) / "labels.json")
-    names, train, asked = described["labels"], Part.read(task(corpus), "train"), scored_part(corpus, part)
     folder = work / corpus / part
     plain = Plain(work / "generic.jsonl", work / corpus / "domain.jsonl", folder)
     write_lines(plain.generic, texts_of(GENERIC / "data/prepared/generic/train.parquet", GENERIC_TEXT))
     write_lines(plain.domain, texts_of(home(corpus) / DOMAIN / "train.parquet"))
+    names = read_json(task(corpus) / "labels.json")["labels"]
+    train, asked = Part.read(task(corpus), "train"), scored_part(corpus, part)
     labelled = zip(train.texts, train.labels, strict=True)
     write_lines(folder / "train.jsonl", ({"text": text, "label": names[label]} for text, label in labelled))
     write_lines(folder / "test.jsonl", ({"text": text} for text in asked.texts))
@@ -79,7 +81,7 @@ def scored_part(corpus: str, part: str) -> Part:
 def texts_of(prepared: Path, characters: int | None = None) -> Iterable[dict[str, str]]:
     """The documents of a prepared corpus, up to so many characters of it."""
     if not prepared.is_file():
-        raise UserError(f"{prepared}: no such file; run the text stages of benchmarks/low_shot first (see its README)")
+        raise UserError(f"{prepared}: no such file; run `{TEXT_STAGES}` first")
     read = 0
     for text in read_texts(prepared):
         yield {"text": text}
@@ -127,7 +129,7 @@ def command(peer: str, plain: Plain, rows: Path, seed: int, options: argparse.Na
         "--rows": rows,
         "--seed": seed,
         "--threads": options.threads,
-        "--out": options.work / f"answers-{peer}.json",
+        "--out": rows.with_name(rows.name.replace("rows", f"answers-{peer}")),
     }
     words = [str(word) for pair in given.items() for word in pair]
     return [str(peer_python()), str(HERE / PEERS[peer]), *words, *options.words]

@@ -32,7 +32,7 @@ from fastai.text.models.awdlstm import AWD_LSTM, awd_lstm_clas_config, awd_lstm_
 from fastai.torch_core import TensorCategory, defaults, set_seed
 from shared import Budget, Labelled, Progress, arguments, held_out, read_lines, read_within, run, write_json
 
-SUBWORD_TEXT = 20_000  # documents that the subword tokenizer is learnt from, at most
+SUBWORD_TEXT = 2_000  # documents that subwords are learnt from: of Wikipedia half a minute, counted as reading is
 LANGUAGE_MODEL_SEED = 1
 
 Tokenize = Callable[[list[str]], list[list[str]]]
