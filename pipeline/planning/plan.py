@@ -64,7 +64,12 @@ def plan(choices: Mapping[str, Any], device: str, devices: Sequence[int], *, mea
     hardware = replace(hardware, devices=1, nodes=1)  # how many is the plan's question
     stages = stages_of(choices)
     places = {stage.name: Place(hardware, stage.config.precision) for stage in stages}
-    chosen = device_named(device, places["pretrain"])
+    try:
+        chosen = device_named(device, places["pretrain"])
+    except UserError as error:
+        if device != THIS:
+            raise
+        raise UserError(f"{error}; or plan for a device that is not here, such as --device h100") from error
     measured = None
     if measures:
         if device != THIS:

@@ -1,0 +1,110 @@
+"""Promise: a plan counts the tokens and steps that the stages would really take, and says what it cannot know."""
+
+import io
+from contextlib import redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from docs.make_models import settings_of
+from pipeline.base.files import read_json, write_json
+from pipeline.config.suitable import OBJECTIVE_NAMES, reading, unsuitable
+from pipeline.planning.devices import DEVICES
+from pipeline.planning.plan import plan
+from pipeline.planning.prepared import MISSING
+from pipeline.planning.scaling import forecast
+from pipeline.planning.stages import Stage, stages_of
+from tests.source import ROOT
+from tests.workspace import copies
+
+
+def by_name(choices: dict[str, Any]) -> dict[str, Stage]:
+    return {stage.name: stage for stage in stages_of(choices)}
+
+
+def test_language_models_read_their_budget_and_measure_on_the_way(choices: dict[str, Any]) -> None:
+    stage = by_name(choices)["pretrain"]
+    assert (stage.steps, stage.tokens, stage.sequences) == (25, 6400, 8)
+    validation = read_json(Path("data/tokens/generic/validation/index.json"))["tokens"]
+    assert stage.measured == 4 * validation  # at the start, after 10 and 20 steps, at the end
+    assert stage.vocabulary == read_json(Path("data/tokens/generic/train/index.json"))["vocabulary"]
+
+
+def test_a_classifier_reads_what_its_run_then_reads(
+    choices: dict[str, Any], house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stages import finetune_classifier
+
+    stage = by_name(choices)["finetune_classifier"]
+    monkeypatch.chdir(copies(house, tmp_path / "run"))
+    with redirect_stdout(io.StringIO()):
+        finetune_classifier.main("forward")
+    metrics = read_json(Path("results/finetune_classifier/forward/metrics.json"))
+    assert (stage.steps, len(stage.phases), stage.parameters) == (
+        metrics["steps"],
+        metrics["phases"],
+        metrics["parameters"],
+    )
+    assert stage.tokens == pytest.approx(metrics["tokens"], rel=0.02)  # which documents end a broken epoch
+
+
+def test_phases_of_gradual_unfreezing_cost_more_and_more(choices: dict[str, Any]) -> None:
+    phases = by_name(choices)["finetune_classifier"].phases
+    backward = [phase.flops.backward for phase in phases]
+    assert backward[0] == 0  # the head alone
+    assert sorted(backward) == backward
+    assert len({phase.flops.forward for phase in phases}) == 1
+
+
+def test_tokens_of_a_task_that_is_not_prepared_are_said_to_be_missing(
+    choices: dict[str, Any], house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copies(house, tmp_path / "fresh"))
+    Path("data/tokens/task/train/index.json").unlink()
+    stage = by_name(choices)["finetune_classifier"]
+    assert (stage.known, stage.note, stage.tokens) == (False, MISSING, 0)
+    assert forecast(stage, DEVICES["h100"], "bf16", 1, None).tokens_per_second > 0
+
+
+def test_tokens_of_another_choice_do_not_count(
+    choices: dict[str, Any], house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copies(house, tmp_path / "locked"))
+    lock = "stages:\n  {}:\n    params:\n      configs/{}.yaml:\n        a: 1\n"
+    made = lock.format("prepare_task", "dataset/tiny") + lock.format("tokenizer", "tokenizer/tiny")[8:]
+    Path("dvc.lock").write_text(made, encoding="utf-8")
+    assert by_name(choices)["scratch"].known
+    write_json("configs/dataset/other.yaml", read_json(Path("configs/dataset/tiny.yaml")))
+    assert not by_name(choices | {"task": "other"})["scratch"].known
+
+
+def test_stages_that_train_nothing_say_why(choices: dict[str, Any]) -> None:
+    found = by_name(choices | {"generic": "none", "domain": "none"})
+    assert (found["pretrain"].phases, found["pretrain"].note) == ((), "no generic corpus")
+    assert (found["finetune_lm"].phases, found["finetune_lm"].note) == ((), "no domain corpus")
+    assert plan(choices | {"generic": "none"}, "h100", [1]).to_json()["stages"]["pretrain"]["forecasts"] == []
+
+
+RECIPES = {"causal": "small", "masked": "small_masked", "spans": "small_spans"}
+# One of each kind; tests/planning/test_parameters.py counts every shipped one.
+MODELS = ("awd_lstm", "electra_small", "gopher_280b", "t5_11b")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_largest_network_is_planned_without_its_weights(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.config.chosen import read_choices
+
+    monkeypatch.chdir(ROOT)
+    settings = settings_of(name)
+    objective = next(one for one in OBJECTIVE_NAMES if unsuitable(one, reading(settings)) is None)
+    recipe = dict.fromkeys(("pretrain", "finetune_lm"), RECIPES[objective])
+    stage = stages_of(read_choices() | recipe | {"model": name, "task": "imdb"})[0]
+    assert all(parameter.device == torch.device("meta") for parameter in stage.trainee.parameters())
+    alone = forecast(stage, DEVICES["h100"], "bf16", 1, None)
+    assert alone.seconds > 0
+    assert alone.memory.weights == 4 * stage.parameters
+    assert alone.fits == (not alone.remedy)
+    assert replace(stage, note="").flops > stage.tokens * 3 * stage.phases[0].flops.forward * 0.99
