@@ -57,7 +57,7 @@ def main(corpus: str, labels: str, seed: str) -> None:
 def in_parts(labelled: Labelled, corpus: str, labels: str, seed: int) -> Judged:
     """Each part of the labelled documents, judged by models of the others."""
     config = parse(BlendConfig, recipe("blend", params()["blend"]), "blend")
-    classifier = parse(ClassifierConfig, settings(labels, START, seed), "classifier")
+    classifier = parse(ClassifierConfig, settings(corpus, labels, START, seed), "classifier")
     parts, train = folds(labelled.train.labels, config.folds, config.seed), labelled.train
     held_out = HeldOut(classifier, PLACE.hardware, train.texts, parts)
     linear = {

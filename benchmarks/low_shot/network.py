@@ -35,11 +35,12 @@ def main(corpus: str, labels: str, start: str, seed: str) -> None:
     write_row(row(start, corpus, labels, seed), about, test.labels, {start: said}, more)
 
 
-def settings(labels: str, start: str, seed: int) -> dict[str, Any]:
+def settings(corpus: str, labels: str, start: str, seed: int) -> dict[str, Any]:
     """The classifier's config."""
     said = params()
+    epochs = said["epochs"][start][labels]
     chosen = recipe("classifier", said["classifier"][start])
-    return chosen | {"epochs": said["epochs"][start][labels], "seed": seed}
+    return chosen | {"epochs": epochs[corpus] if labels == ALL else epochs, "seed": seed}
 
 
 def classifier(rows: np.ndarray, corpus: str, labels: str, start: str, seed: int) -> Predictor:
@@ -51,7 +52,9 @@ def classifier(rows: np.ndarray, corpus: str, labels: str, start: str, seed: int
         network = fresh(params()["model"], vocabulary_of(tokens / "train"), seed), folder / "tokenizer.json"
     else:
         network = pretrained(folder)
-    return trained(network, documents, settings(labels, start, seed), f"low_shot {start}-{corpus}-{labels}-{seed}")
+    return trained(
+        network, documents, settings(corpus, labels, start, seed), f"low_shot {start}-{corpus}-{labels}-{seed}"
+    )
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from benchmarks.low_shot import paths as low_shot_paths
 from pipeline.config.read import read_yaml
 from tests.source import ROOT, closure, is_empty, sources
 
+pytestmark = pytest.mark.xdist_group("study graphs")
+
 STUDIES = ("low_shot", "ablations")
 # What params.yaml lists: the rows that there are.
 LISTS = {"corpora", "starts", "labels", "seeds", "all_large", "all_small", "models", "classifiers"}

@@ -1,4 +1,4 @@
-"""Promise: the low-shot study gives all systems of a row the same labels, and goes from text to table and figure."""
+"""Promise: the studies give all that they compare the same labels, and go from text to table and figure."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,13 +8,20 @@ import numpy as np
 import pytest
 
 from benchmarks import common
+from benchmarks.ablations import figure as ablation_figure
+from benchmarks.ablations import gather as ablation_table
+from benchmarks.ablations import language_model as ablation_models
+from benchmarks.ablations import paths as ablation_paths
+from benchmarks.ablations import row as ablation_row
 from benchmarks.low_shot import blend, figure, gather, language_model, linear, lsa, network, paths, start, text
 from benchmarks.studies.rows import read_row, read_said
 from pipeline.base.errors import UserError
 from pipeline.base.files import read_json, write_json
 from pipeline.linear.blend import Weights
-from pipeline.text.prepared import read_texts
+from pipeline.text.prepared import read_labels, read_texts
 from tests.benchmarks import small_study
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("studies")]
 
 CELLS = [("places", "12", "1"), ("places", "12", "2"), ("places", "all", "1")]
 STARTS = ("scratch", "generic", "domain")
@@ -33,9 +40,26 @@ PARAMS: dict[str, Any] = {
     "pretrain": {"recipe": "small", "tokens": 512},
     "finetune_lm": {"recipe": "small"},
     "classifier": {name: {"recipe": "quick"} for name in STARTS},
-    "epochs": {name: {"12": 2, "all": 1} for name in STARTS},
+    "epochs": {name: {"12": 2, "all": {"places": 1}} for name in STARTS},
     "blend": {"recipe": "quick"},
     "lsa": {"dimensions": 8, "terms": 200, "seed": 1},
+}
+ABLATIONS: dict[str, Any] = {
+    "corpora": ["places"],
+    "labels": {"places": 12},
+    "seeds": [1],
+    "models": ["no-pretraining", "none", "full_discr_stlr"],
+    "classifiers": ["from-scratch", "chain-thaw"],
+    "finetune_lm": {"recipe": "small"},
+    "classifier": {"recipe": "quick", "unfreeze": "gradual", "phase_epochs": 1},
+    "changes": {
+        "models": {"no-pretraining": {}, "full_discr_stlr": {"discriminative": 2.6}, "backward": {}},
+        "classifiers": {
+            "from-scratch": {"unfreeze": "full"},
+            "chain-thaw": {"unfreeze": "chain_thaw"},
+            "freez_discr_stlr": {},
+        },
+    },
 }
 
 
@@ -45,6 +69,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("study")
     small_study.write(root, {"places": 80})
     write_json(root / paths.HOME / "params.yaml", PARAMS)
+    write_json(root / ablation_paths.HOME / "params.yaml", ABLATIONS)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setattr(common, "RESULTS", root / "results")
@@ -163,3 +188,56 @@ def test_the_generic_corpus_leaves_out_what_every_task_holds_out(study: Path) ->
     domain = set(read_texts(paths.home("places") / paths.DOMAIN / "train.parquet"))
     assert domain
     assert not domain & held_out
+
+
+@pytest.fixture(scope="module")
+def ablated(study: Path) -> Path:
+    """The ablations with all their rows."""
+    ablation_models.main("pretrain")
+    for name in (*ABLATIONS["models"], "backward"):
+        ablation_models.main("domain", "places", name)
+    for table in ("models", "classifiers"):
+        for name in ABLATIONS[table]:
+            ablation_row.main(table, "places", name, "1")
+    ablation_row.main("backward", "places", "backward", "1")
+    return study
+
+
+def test_ablations_are_scored_on_validation_documents_alone(ablated: Path) -> None:
+    truth = list(read_labels(paths.task("places") / "validation.parquet"))
+    for setting in ablation_table.settings(ABLATIONS):
+        folder = ablation_paths.row(setting.table, "places", setting.name, "1")
+        assert read_said(folder)["labels"].tolist() == truth
+        assert read_row(folder)["train"] == 12
+
+
+def test_both_directions_together_are_the_mean_of_their_probabilities(ablated: Path) -> None:
+    backward = read_said(ablation_paths.row("backward", "places", "backward", "1"))
+    forward_NC = read_said(ablation_paths.row("models", "places", "full_discr_stlr", "1"))["full_discr_stlr"]
+    np.testing.assert_allclose(backward["both"], (backward["backward"] + forward_NC) / 2, atol=1e-6)
+    assert np.abs(backward["backward"] - forward_NC).max() > 1e-3
+
+
+def test_language_models_begin_where_their_row_says(ablated: Path) -> None:
+    def weights(name: str) -> bytes:
+        direction = "backward" if name == "backward" else "forward"
+        return (ablation_paths.model("places", name) / "models/domain" / direction / "model.safetensors").read_bytes()
+
+    pretrained = paths.GENERIC / "models/pretrained/forward/model.safetensors"
+    assert weights("none") == pretrained.read_bytes()
+    assert len({weights(name) for name in (*ABLATIONS["models"], "backward")}) == 4
+
+
+def test_the_ablations_table_and_figure_have_every_row(ablated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ablation_table.main()
+    printed = capsys.readouterr().out
+    titles = [setting.title for setting in ablation_table.settings(ABLATIONS)]
+    assert "language model: full + discr + stlr" in titles
+    assert all(f"| {title} " in printed for title in titles)
+    drawing = ablated / "drawings/ablations.svg"
+    ablation_figure.main()
+    first = drawing.read_bytes()
+    drawing.unlink()
+    ablation_figure.main()
+    assert drawing.read_bytes() == first
+    assert all(title.encode() in first for title in titles)
