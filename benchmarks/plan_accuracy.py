@@ -1,28 +1,25 @@
-"""What `ulmfit plan` predicts against what training then takes: tokens/s and memory of several networks, on this machine.
+"""What `ulmfit plan` predicts against what training takes: tokens/s and memory of several networks, on this machine.
 
-Each network trains a few real steps on random tokens in a process of its own. Its speed is predicted from the share of
-peak that the base reaches, which is measured anew right before it, as another machine's would be from a short run
-there; its memory is predicted from nothing but its config. Predicted memory is compared with the most that the process
-held resident, less what it held before the network was built. The command fails where a prediction is further off
-than --tolerance.
+Each network trains a few real steps on random tokens in a process of its own. Speeds are predicted from the share of
+peak that the first row reaches, as a plan's are from `--measure`; memory is predicted from nothing but the configs and
+compared with the most that the process held resident, libraries included. Finished rows are kept in
+benchmarks/results/plan_accuracy.json.
 
     python -m benchmarks.plan_accuracy
-    python -m benchmarks.plan_accuracy --only lstm --again
+    python -m benchmarks.plan_accuracy --only LSTM --again
 """
 
 import argparse
 from contextlib import chdir
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
-import psutil
-
 from benchmarks.common import ROOT, in_own_process, kept, machines_line, print_table
-from pipeline.base.errors import UserError
 from pipeline.base.process import run_stage
 from pipeline.config.chosen import read_choices
 from pipeline.config.hardware import HardwareConfig
-from pipeline.planning.devices import this_device
+from pipeline.planning.devices import Device, this_device
 from pipeline.planning.memory import memory_of
 from pipeline.planning.scaling import step_seconds
 from pipeline.planning.stages import Stage, stages_of
@@ -38,14 +35,14 @@ class Shape(NamedTuple):
     sequences: int
 
 
-BASE = Shape("decoder, 4 layers of 256 (base)", "decoder_small", "small", 8)
+BASE = Shape("decoder, 4 layers of 256 (base)", "decoder_small", "small", 4)
 SHAPES = (
     BASE,
-    Shape("decoder, 2 sequences a step", "decoder_small", "small", 2),
-    Shape("decoder, 6 layers of 256", "decoder_6x256", "small", 8),
-    Shape("encoder, masked", "encoder_small", "small_masked", 8),
-    Shape("encoder, replaced tokens", "encoder_small", "small_replaced_tokens", 8),
-    Shape("encoder-decoder, spans", "encoder_decoder_small", "small_spans", 8),
+    Shape("decoder, 16 sequences a step", "decoder_small", "small", 16),
+    Shape("decoder, 6 layers of 256", "decoder_6x256", "small", 4),
+    Shape("encoder, masked", "encoder_small", "small_masked", 4),
+    Shape("encoder, replaced tokens", "encoder_small", "small_replaced_tokens", 4),
+    Shape("encoder-decoder, spans", "encoder_decoder_small", "small_spans", 4),
     Shape("AWD-LSTM", "awd_lstm_small", "small_lstm", 4),
 )
 
@@ -67,40 +64,28 @@ def measured(shape: Shape) -> dict[str, Any]:
         stage = stage_of(shape)
     place = Place(HardwareConfig(accelerator="cpu"), stage.config.precision)
     device = this_device(place)
-    before = psutil.Process().memory_info().rss
     found = measure(stage, place, device, shape.sequences)
     memory = memory_of(stage, device, place.precision, found.sequences)
     return {
+        "shape": shape.name,
         "sequences": found.sequences,
         "tokens_per_second": found.tokens_per_second,
         "share": found.share,
         "peak": device.peak(place.precision),
         "bandwidth": device.bandwidth,
-        "memory_mb": found.peak_memory_mb - before / 1e6,
-        "predicted_memory_mb": (memory.total - memory.runtime) / 1e6,
-        "precision": place.precision,
+        "memory_mb": found.peak_memory_mb,
+        "predicted_memory_mb": memory.total / 1e6,
     }
 
 
-def compared(shape: Shape) -> dict[str, Any]:
-    """The base and then the row, each in a fresh process; the row's speed as predicted from the base's share."""
-    base = in_own_process(measured, BASE)
-    row = base if shape == BASE else in_own_process(measured, shape)
-    place = Place(HardwareConfig(accelerator="cpu"), row["precision"])
-    device = replace(this_device(place), bf16=base["peak"], fp32=base["peak"], bandwidth=base["bandwidth"])
+def predicted(shape: Shape, row: dict[str, Any], base: dict[str, Any]) -> float:
+    """Tokens/s of a row from the share that the base reached."""
     with chdir(ROOT):
         stage = stage_of(shape._replace(sequences=row["sequences"]))
-    seconds, _ = step_seconds(
-        stage,
-        stage.phases[0],
-        replace(device, share=base["share"]),
-        row["precision"],
-        devices=1,
-        micro_batch=row["sequences"],
-        strategy="one process",
-    )
-    predicted = row["sequences"] * stage.length / seconds
-    return {"shape": shape.name, **row, "predicted_tokens_per_second": predicted, "base_share": base["share"]}
+    peak, bandwidth = base["peak"], base["bandwidth"]
+    device = Device("measured", peak, peak, 1.0, bandwidth, 1.0, 1, 1.0, share=base["share"])
+    seconds, _ = step_seconds(stage, stage.phases[0], device, "fp32", 1, row["sequences"], "one process")
+    return row["sequences"] * stage.length / seconds
 
 
 def options_of(words: tuple[str, ...]) -> argparse.Namespace:
@@ -108,43 +93,31 @@ def options_of(words: tuple[str, ...]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("python -m benchmarks.plan_accuracy", description=__doc__.split("\n\n")[0])
     parser.add_argument("--only", nargs="+", default=[], metavar="WORDS", help="rows whose name holds one of these")
     parser.add_argument("--again", action="store_true", help="measure finished rows anew")
-    parser.add_argument("--tolerance", type=float, default=0.5, help="largest error, as a share (default: 0.5)")
     parser.add_argument("--markdown", action="store_true", help="print the table for docs/scaling.md")
     return parser.parse_args(words)
 
 
 def main(*words: str) -> None:
-    """Measure what is missing, print the table, fail where a prediction is far off."""
+    """Measure what is missing and print the table."""
     options = options_of(words)
-    some = [shape for shape in SHAPES if not options.only or any(word in shape.name for word in options.only)]
-    if not some:
-        raise UserError(f"--only {' '.join(options.only)}: no such row; there is: {' | '.join(s.name for s in SHAPES)}")
-    rows = [
-        kept("plan_accuracy", list(shape), lambda shape=shape: compared(shape), again=options.again) for shape in some
-    ]
-    print_table(
-        ("network", "sequences", "tokens/s", "predicted", "error", "memory MB", "predicted", "error"),
-        [cells(row) for row in rows],
-        markdown=options.markdown,
-    )
-    print("\n" + machines_line([row["machine"] for row in rows]))
-    worst = {row["shape"]: max(abs(error) for error in errors(row)) for row in rows}
-    if far := [f"{name} {error:.0%}" for name, error in worst.items() if error > options.tolerance]:
-        raise UserError(f"predictions further off than {options.tolerance:.0%}: {', '.join(far)}")
+    some = [one for one in SHAPES if one == BASE or not options.only or any(word in one.name for word in options.only)]
+    rows = {}
+    for shape in some:
+        print(shape.name, flush=True)
+        again = options.again and (shape != BASE or not options.only)
+        rows[shape] = kept("plan_accuracy", list(shape), partial(in_own_process, measured, shape), again=again)
+    headers = ("network", "sequences", "tokens/s", "predicted", "error", "memory MB", "predicted", "error")
+    print_table(headers, [cells(shape, row, rows[BASE]) for shape, row in rows.items()], markdown=options.markdown)
+    print(f"\nThe base reaches {rows[BASE]['share']:.0%} of the best matrix product.")
+    print(machines_line([row["machine"] for row in rows.values()]))
 
 
-def errors(row: dict[str, Any]) -> tuple[float, float]:
-    """Predicted over measured, less one: of the speed and of the memory."""
-    speed = row["predicted_tokens_per_second"] / row["tokens_per_second"] - 1
-    return speed, row["predicted_memory_mb"] / row["memory_mb"] - 1
-
-
-def cells(row: dict[str, Any]) -> list[Any]:
-    """A line of the table."""
-    speed, memory = errors(row)
-    speeds = [round(row["tokens_per_second"]), round(row["predicted_tokens_per_second"]), f"{speed:+.0%}"]
-    sizes = [round(row["memory_mb"]), round(row["predicted_memory_mb"]), f"{memory:+.0%}"]
-    return [row["shape"], row["sequences"], *speeds, *sizes]
+def cells(shape: Shape, row: dict[str, Any], base: dict[str, Any]) -> list[Any]:
+    """A line of the table; errors are predicted over measured, less one."""
+    speed, memory = predicted(shape, row, base), row["predicted_memory_mb"]
+    speeds = [round(row["tokens_per_second"]), round(speed), f"{speed / row['tokens_per_second'] - 1:+.0%}"]
+    sizes = [round(row["memory_mb"]), round(memory), f"{memory / row['memory_mb'] - 1:+.0%}"]
+    return [shape.name, row["sequences"], *speeds, *sizes]
 
 
 if __name__ == "__main__":
