@@ -113,7 +113,7 @@ def _notes(made: Plan, trained: Sequence[PlannedStage]) -> Iterator[str]:
     remedies: dict[str, list[str]] = {}
     for one in trained:
         for remedy in {forecast.remedy for forecast in one.forecasts if forecast.remedy}:
-            need = one.forecasts[0].memory.total / 1e9
+            need = one.memory["one process"].total / 1e9
             remedies.setdefault(remedy, []).append(f"{one.stage.name} ({need:,.1f} GB on one device)")
     for remedy, names in sorted(remedies.items()):
         yield f"does not fit: {', '.join(names)}; what fits: {remedy}"

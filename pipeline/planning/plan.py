@@ -83,7 +83,7 @@ def plan(choices: Mapping[str, Any], device: str, devices: Sequence[int], *, mea
         micro_batch = _micro_batch(stage, hardware, place, here=True) or stage.sequences
         measured = measure(stage, place, chosen, micro_batch)
         chosen = replace(chosen, share=measured.share, share_from="measured")
-    together = max([number for number in devices if number <= max(8, chosen.node)])
+    together = max([number for number in devices if number <= max(8, chosen.node)], default=devices[0])
     made = []
     for stage in stages:
         place = places[stage.name]

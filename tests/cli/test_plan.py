@@ -50,6 +50,8 @@ def test_what_does_not_fit_is_said_with_what_would(capsys: pytest.CaptureFixture
     said = capsys.readouterr().out
     assert "does not fit: pretrain (" in said
     assert "what fits: FSDP on" in said
+    main(["plan", "--device", "l4", "--devices", "64"])
+    assert "tokens/s, 64 devices" in capsys.readouterr().out
 
 
 @pytest.mark.slow
