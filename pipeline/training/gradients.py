@@ -81,9 +81,10 @@ class GlobalBatch(pl.LightningModule, ABC):
 
     def unshard(self) -> None:
         """Put the sharded copy's weights into the network, and the network in its place again."""
-        sharded = self.network.state_dict()
+        sharded, carried = self.network.state_dict(), self.carried()
         for name, part in self.kept.items():
             setattr(self, name, part)
+        self.carry(carried)
         with torch.no_grad():
             for name, tensor in self.network.state_dict().items():
                 tensor.copy_(whole(sharded[name]))

@@ -27,6 +27,7 @@ EXPECTED = (
     ".*`training_step` returned `None`.*",
     ".*LeafSpec.*",
     ".*single contiguous chunk.*",
+    ".*returned a view tensor.*",
 )
 RATES = Path("results/lr_find")
 
