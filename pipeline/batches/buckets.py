@@ -4,13 +4,13 @@ import numpy as np
 
 from pipeline.batches.seeds import hash_numbers
 
-POOL_BATCHES = 50
+POOL_BATCHES = 100  # 3 to 4 % of padding on film reviews of up to 4,096 tokens; 50 left 6 %
 
 
 class BucketPlan:
     """Which documents each step reads.
 
-    Every epoch shuffles the documents, sorts them by length within pools of 50 batches, cuts the pools into batches
+    Every epoch shuffles the documents, sorts them by length within pools of 100 batches, cuts the pools into batches
     and shuffles the batches: little padding, and nearly random company. Each document comes once per epoch. Batches
     are of equal size but for one document, so that none is a small remainder with a noisy gradient.
     """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipeline.linear.artifact import Blend
 
 # Tokens, padding included, that go through a network at once: what fills the device without filling its memory.
-BATCH_TOKENS = {"cpu": 8192, "cuda": 131_072}
+BATCH_TOKENS = {"cpu": 4096, "cuda": 131_072}
 # No token is longer than a tokenizer's pieces, some 64 characters, or a few times that before normalisation. What lies
 # beyond this many characters a token cannot be read, and a document of 50 MB need not be tokenised to find that out.
 CHARACTERS_PER_TOKEN = 256
