@@ -161,5 +161,6 @@ def _fit(trainer: pl.Trainer, module: TrainingModule, loader: DataLoader[dict[st
 
 def _quiet() -> None:
     """Lightning announces devices and tips at each start; a stage says what matters itself."""
-    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for room in ("pytorch_lightning", "lightning_fabric"):
+        for name in ("", ".utilities.rank_zero", ".utilities.distributed"):
+            logging.getLogger(room + name).setLevel(logging.ERROR)
