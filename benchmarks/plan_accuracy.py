@@ -1,7 +1,8 @@
 """What `ulmfit plan` predicts against what training takes: tokens/s and memory of several networks, on this machine.
 
 Each network trains a few real steps on random tokens in a process of its own. Speeds are predicted from the share of
-peak that the first row reaches, as a plan's are from `--measure`; memory is predicted from nothing but the configs and
+peak that the first row reaches, as a plan's are from `--measure`, and the peak that the row's own process finds before
+it trains, as that of a shared machine changes; memory is predicted from nothing but the configs and
 compared with the most that the process held resident, libraries included. Finished rows are kept in
 benchmarks/results/plan_accuracy.json.
 
@@ -79,10 +80,10 @@ def measured(shape: Shape) -> dict[str, Any]:
 
 
 def predicted(shape: Shape, row: dict[str, Any], base: dict[str, Any]) -> float:
-    """Tokens/s of a row from the share that the base reached."""
+    """Tokens/s of a row from the share that the base reached, and the speeds that its own process found."""
     with chdir(ROOT):
         stage = stage_of(shape._replace(sequences=row["sequences"]))
-    peak, bandwidth = base["peak"], base["bandwidth"]
+    peak, bandwidth = row["peak"], row["bandwidth"]
     device = Device("measured", peak, peak, 1.0, bandwidth, 1.0, 1, 1.0, share=base["share"])
     seconds, _ = step_seconds(stage, stage.phases[0], device, "fp32", 1, row["sequences"], "one process")
     return row["sequences"] * stage.length / seconds
