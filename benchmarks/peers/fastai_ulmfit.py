@@ -1,9 +1,9 @@
 """A peer: ULMFiT by fastai, its AWD-LSTM trained from noise.
 
 The three stages of fastai's text tutorial: a language model on the generic corpus, its vocabulary matched and the model
-fine-tuned on the domain, a classifier over the saved encoder with gradual unfreezing and discriminative rates. The
-one-cycle schedules of the first two follow the minutes. It runs in the peers' environment, called by
-`benchmarks.peers.accuracy`:
+fine-tuned on the domain, a classifier over the saved encoder with gradual unfreezing and discriminative rates, or with
+all layers at one rate where that does better on a part of the labels. The one-cycle schedules of the first two follow
+the minutes. It runs in the peers' environment, called by `benchmarks.peers.accuracy`:
 
     benchmarks/peers/.venv/bin/python benchmarks/peers/fastai_ulmfit.py --help
 """
@@ -20,9 +20,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import fastai.callback.schedule  # noqa: F401 - gives learners fit_one_cycle
 import torch
-from fastai.callback import schedule  # noqa: F401 - gives learners fit_one_cycle
-from fastai.callback.core import Callback, CancelFitException
+from fastai.callback.core import Callback, CancelFitException, CancelValidException
 from fastai.data.core import DataLoaders
 from fastai.losses import CrossEntropyLossFlat
 from fastai.text.core import SubwordTokenizer, WordTokenizer, parallel_tokenize
@@ -30,9 +30,11 @@ from fastai.text.data import LMDataLoader, LMTensorText, Pad_Chunk, SortedDL, Te
 from fastai.text.learner import language_model_learner, match_embeds, text_classifier_learner
 from fastai.text.models.awdlstm import AWD_LSTM, awd_lstm_clas_config, awd_lstm_lm_config
 from fastai.torch_core import TensorCategory, defaults, set_seed
-from shared import Budget, Labelled, Progress, arguments, held_out, read_lines, read_within, run, write_json
+from shared import Budget, Labelled, Progress, arguments, choose, held_out, read_lines, read_within, run, write_json
 
 SUBWORD_TEXT = 2_000  # documents that subwords are learnt from: of Wikipedia half a minute, counted as reading is
+SCHEDULES = ("gradual", "full")  # of the classifier: the tutorial's, and all layers at one rate from the first step
+PHASES = 5  # epochs of the tutorial's phases together
 LANGUAGE_MODEL_SEED = 1
 
 Tokenize = Callable[[list[str]], list[list[str]]]
@@ -101,31 +103,61 @@ class FastaiUlmfit:
     def classify(
         self, model: Path, given: Labelled, asked: list[str], options: argparse.Namespace
     ) -> tuple[list[str], dict[str, Any]]:
-        """Gradual unfreezing with the tutorial's rates; epochs so that a phase has its steps."""
+        """Choose the schedule on a fifth of the labels, then train on all of them."""
+        classifier = Classifier(model, sorted(set(given.labels)), options)
+        schedule, tried = choose(given, options.seed, SCHEDULES, classifier.answers)
+        return classifier.answers(given, asked, schedule), {"tried": tried, "schedule": schedule}
+
+
+class Classifier:
+    """Trains text_classifier_learner anew for each question."""
+
+    def __init__(self, model: Path, classes: list[str], options: argparse.Namespace) -> None:
+        self.model, self.classes, self.options = model, classes, options
+        self.tokenize, self.vocabulary = tokenizer(options, None, model), words_of(model)
+
+    def answers(self, given: Labelled, asked: list[str], schedule: str) -> list[str]:
+        """Train on some documents, name the class of others."""
+        options = self.options
         set_seed(options.seed)
-        tokenize, vocabulary, classes = tokenizer(options, None, model), words_of(model), sorted({*given.labels})
-        labelled = documents_of(tokenize(given.texts), vocabulary, [classes.index(label) for label in given.labels])
+        labelled = self._documents(given.texts, [self.classes.index(label) for label in given.labels])
         batch = min(options.batch_documents, max(4, len(labelled) // 4))
         load = partial(SortedDL, before_batch=Pad_Chunk(seq_len=options.length), bs=batch)
         # A last batch of one document would stop batch normalisation.
         train = load(labelled, shuffle=True, drop_last=True)
         learner = text_classifier_learner(
-            loaders(train, train.new(shuffle=False, drop_last=False), vocabulary),
+            loaders(train, train, self.vocabulary),
             AWD_LSTM,
             seq_len=options.length,
             config=awd_lstm_clas_config | size(options),
             drop_mult=options.drop_mult_classifier,
             pretrained=False,
-            n_out=len(classes),
+            n_out=len(self.classes),
             loss_func=CrossEntropyLossFlat(),
+            cbs=[TrainingOnly()],
         )
-        learner.model[0].module.load_state_dict(torch.load(model / "encoder.pth", weights_only=True))
+        learner.model[0].module.load_state_dict(torch.load(self.model / "encoder.pth", weights_only=True))
         epochs = math.ceil(options.steps / len(train))
         with learner.no_bar(), learner.no_logging():
-            unfreeze(learner, epochs, options)
-            questions = load(documents_of(tokenize(asked), vocabulary, [0] * len(asked)), bs=64)
-            scores, _ = learner.get_preds(dl=questions)
-        return [classes[index] for index in scores.argmax(dim=1).tolist()], {"epochs": 5 * epochs, "batch": batch}
+            if schedule == "full":
+                learner.fit_one_cycle(PHASES * epochs, options.rate_full)
+            else:
+                unfreeze(learner, epochs, options.rate_classifier)
+            learner.remove_cbs(TrainingOnly)
+            scores, _ = learner.get_preds(dl=load(self._documents(asked, [0] * len(asked)), bs=64))
+        return [self.classes[index] for index in scores.argmax(dim=1).tolist()]
+
+    def _documents(self, texts: list[str], labels: list[int]) -> list[tuple[Any, Any]]:
+        pairs = zip(numbers(self.tokenize(texts), self.vocabulary), labels, strict=True)
+        return [(TensorText(ids), TensorCategory(label)) for ids, label in pairs]
+
+
+class TrainingOnly(Callback):
+    """Leaves out the validation after each epoch: nothing is decided by it."""
+
+    def before_validate(self) -> None:
+        """Called by the Learner."""
+        raise CancelValidException
 
 
 class Timed(Callback):
@@ -149,16 +181,16 @@ class Timed(Callback):
                 raise CancelFitException
 
 
-def unfreeze(learner: Any, epochs: int, options: argparse.Namespace) -> None:
+def unfreeze(learner: Any, epochs: int, head: float) -> None:
     """The phases of fastai's tutorial, `epochs` for each of its: head, last two groups, last three, all (for two)."""
     spread = 2.6**4
     learner.freeze()
-    learner.fit_one_cycle(epochs, options.rate_classifier)
-    for groups, rate in ((-2, options.rate_classifier / 2), (-3, options.rate_classifier / 4)):
+    learner.fit_one_cycle(epochs, head)
+    for groups, rate in ((-2, head / 2), (-3, head / 4)):
         learner.freeze_to(groups)
         learner.fit_one_cycle(epochs, slice(rate / spread, rate))
     learner.unfreeze()
-    rate = options.rate_classifier / 20
+    rate = head / 20
     learner.fit_one_cycle(2 * epochs, slice(rate / spread, rate))
 
 
@@ -197,12 +229,6 @@ def numbers(documents: list[list[str]], vocabulary: list[str]) -> list[torch.Ten
     return [torch.tensor([number.get(token, 0) for token in tokens]) for tokens in documents]
 
 
-def documents_of(tokens: list[list[str]], vocabulary: list[str], labels: list[int]) -> list[tuple[Any, Any]]:
-    """Documents with their class, as fastai's loaders take them."""
-    pairs = zip(numbers(tokens, vocabulary), labels, strict=True)
-    return [(TensorText(ids), TensorCategory(label)) for ids, label in pairs]
-
-
 def words_of(model: Path) -> list[str]:
     """The vocabulary of a language model."""
     return list(json.loads((model / "vocabulary.json").read_text(encoding="utf-8")))
@@ -227,10 +253,11 @@ def options_of() -> argparse.Namespace:
     parser.add_argument("--drop-mult", type=float, default=0.3, help=f"of the language model {default}")
     parser.add_argument("--rate-generic", type=float, default=5e-3, help=f"learning rate of pretraining {default}")
     parser.add_argument("--rate-domain", type=float, default=4e-3, help=f"of domain fine-tuning {default}")
-    parser.add_argument("--batch-documents", type=int, default=32, help=f"of the classifier, at most {default}")
+    parser.add_argument("--batch-documents", type=int, default=16, help=f"of the classifier, at most {default}")
     parser.add_argument("--drop-mult-classifier", type=float, default=0.5, help=default)
-    parser.add_argument("--rate-classifier", type=float, default=2e-2, help=f"of its head {default}")
-    parser.add_argument("--steps", type=int, default=30, help=f"of a phase at least, else one epoch {default}")
+    parser.add_argument("--rate-classifier", type=float, default=2e-2, help=f"of its head, unfrozen first {default}")
+    parser.add_argument("--rate-full", type=float, default=5e-3, help=f"of all layers at once {default}")
+    parser.add_argument("--steps", type=int, default=40, help=f"of a phase at least, else one epoch {default}")
     return parser.parse_args()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from shared import Budget, Labelled, Progress, arguments, held_out, read_within, run, split
+from shared import Budget, Labelled, Progress, arguments, choose, held_out, read_within, run
 from tokenizers import ByteLevelBPETokenizer
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
@@ -34,7 +34,6 @@ from transformers import (
 
 END = "<|endoftext|>"
 TOKENIZER_TEXT = 10_000_000  # characters that the tokenizer is learnt from: a few seconds
-VALIDATED = 0.2  # of the labels choose the learning rate
 EXAMPLES = 10_000  # that a classifier sees, but 5 to 20 epochs
 LANGUAGE_MODEL_SEED = 1
 
@@ -95,15 +94,9 @@ class TransformersTrainer:
     ) -> tuple[list[str], dict[str, Any]]:
         """Choose the learning rate on a fifth of the labels, then train on all of them."""
         classifier = Classifier(model, sorted(set(given.labels)), options)
-        train, validation = split(given, VALIDATED, options.seed)
-        tried = {}
-        for rate in options.rates:
-            answers = classifier.answers(train, validation.texts, rate)
-            right = [answer == label for answer, label in zip(answers, validation.labels, strict=True)]
-            tried[rate] = sum(right) / len(right)
-        best = max(options.rates, key=lambda rate: tried[rate])
-        found = {"tried": {str(rate): round(share, 4) for rate, share in tried.items()}, "rate": best}
-        return classifier.answers(given, asked, best), found | {"epochs": epochs_for(len(given.labels))}
+        rate, tried = choose(given, options.seed, options.rates, classifier.answers)
+        found = {"tried": tried, "rate": rate, "epochs": epochs_for(len(given.labels))}
+        return classifier.answers(given, asked, rate), found
 
 
 class Classifier:
