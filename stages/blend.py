@@ -24,12 +24,10 @@ from pipeline.linear.blend import Judged, Weights
 from pipeline.linear.classifier import NgramClassifier
 from pipeline.linear.learners import Learners
 from pipeline.linear.selection import enough, folds
-from pipeline.linear.space import load_space
 from pipeline.text.prepared import read_labels, read_texts
 from pipeline.training.run import this_rank
 
 CLASSIFIER, TASK, TOKENS = Path("models/classifier"), Path("data/prepared/task"), Path("data/tokens/task")
-SPACE = Path("models/lsa")
 
 
 def main() -> None:
@@ -41,7 +39,7 @@ def main() -> None:
         write(Blend(labels, Weights(), None), {"judged_by": why, "documents": 0}, f"the network alone: {why}")
         return
 
-    learners = Learners(len(labels), task["spaced"], load_space(SPACE))
+    learners = Learners.open(task, Path("models/lsa"), Path("data/prepared/domain/train.parquet"))
 
     @cache
     def whole(name: str) -> NgramClassifier:

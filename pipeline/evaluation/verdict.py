@@ -10,6 +10,7 @@ NAMES = {
     "tfidf_lr": "TF-IDF + logistic regression",
     "nb_svm": "NB-SVM",
     "lsa_lr": "LSA + logistic regression",
+    "self_trained": "the self-trained linear model",
     "majority": "majority class",
 }
 # What the pipeline blends or averages -> its name for people, in the order of tables.

@@ -77,8 +77,8 @@ class Judged:
 
     @property
     def best(self) -> str:
-        """The linear model with the lowest log loss."""
-        return min(self.linear_NC, key=lambda name: self._loss(self.linear_NC[name]))
+        """The linear model with the lowest log loss at the temperature that suits it, which its weight will be."""
+        return min(self.linear_NC, key=lambda name: self._loss_at_best(self.linear_NC[name]))
 
     def weights(self) -> Weights:
         """Those of the network and of the best linear model."""
@@ -89,6 +89,11 @@ class Judged:
         both_NC = self.weights().pooled(self.network_NC, self.linear_NC[self.best], self.labels.ndim == 2)
         models = {"network": self.network_NC, **self.linear_NC, "blend": both_NC}
         return {name: self._loss(one_NC) for name, one_NC in models.items()}
+
+    def _loss_at_best(self, probabilities_NC: np.ndarray) -> float:
+        from pipeline.linear.selection import best_temperature  # with scikit-learn, which weighing does without
+
+        return best_temperature(log_odds(probabilities_NC, self.labels.ndim == 2), self.labels)[1]
 
     def _loss(self, probabilities_NC: np.ndarray) -> float:
         return log_loss(log_odds(probabilities_NC, self.labels.ndim == 2), self.labels)

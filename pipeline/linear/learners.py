@@ -1,13 +1,18 @@
 """The linear models by name, as stages and benchmarks train them: what the pipeline is compared and blended with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pipeline.linear import lsa_lr, nb_svm, tfidf_lr
+from pipeline.linear import lsa_lr, nb_svm, self_training, tfidf_lr
 from pipeline.linear.classifier import NgramClassifier
-from pipeline.linear.space import Space
+from pipeline.linear.self_training import Unlabelled
+from pipeline.linear.space import Space, load_space
+from pipeline.text.prepared import read_texts
 
 
 @dataclass(frozen=True)
@@ -19,11 +24,22 @@ class Learners:
     spaced: bool
     # Of the unlabelled text, where there is enough of it.
     space: Space | None = None
+    # That text itself, for the model that trains on its own guesses about it (one label a document).
+    unlabelled: Unlabelled | None = None
+
+    @classmethod
+    def open(cls, task: Mapping[str, Any], space: Path, domain: Path) -> Self:
+        """All that can be trained for a task (its labels.json) with a space and the domain's text (train.parquet)."""
+        found = load_space(space)
+        reads = found is not None and not task["multilabel"]
+        unlabelled = Unlabelled.read(list(read_texts(domain)), found) if reads and found else None
+        return cls(len(task["labels"]), bool(task["spaced"]), found, unlabelled)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Those that can be trained here."""
-        return ("nb_svm", "tfidf_lr") if self.space is None else ("nb_svm", "tfidf_lr", "lsa_lr")
+        of_text = (self.space and "lsa_lr", self.unlabelled and "self_trained")
+        return ("nb_svm", "tfidf_lr", *(name for name in of_text if name))
 
     def fit(self, name: str, texts: list[str], labels: np.ndarray) -> NgramClassifier:
         """Train one; labels (N,) class indices, or (N, C) booleans where a document may carry several."""
@@ -31,6 +47,9 @@ class Learners:
             if name == "lsa_lr":
                 assert self.space is not None
                 return lsa_lr.fit(texts, labels, classes=self.classes, space=self.space)
+            if name == "self_trained":
+                assert self.unlabelled is not None
+                return self_training.fit(texts, labels, classes=self.classes, unlabelled=self.unlabelled)
             return {"nb_svm": nb_svm, "tfidf_lr": tfidf_lr}[name].fit(
                 texts, labels, classes=self.classes, spaced=self.spaced
             )

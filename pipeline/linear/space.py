@@ -42,16 +42,21 @@ class Space:
 def learn_space(texts: Sequence[str], *, spaced: bool, seed: int = 1) -> Space | None:
     """Factorise the TF-IDF matrix of unlabelled texts; None where they are too few.
 
-    Of many texts every so many-th is read. Equal bytes for equal texts on any number of threads.
+    Equal bytes for equal texts on any number of threads.
     """
     if len(texts) < FEWEST:
         return None
-    some = texts[:: -(-len(texts) // DOCUMENTS)]
+    some = spread(texts, DOCUMENTS)
     vocabulary, counts_NV = most_frequent(token_ngrams(spaced), some, TERMS, in_documents=2)
     idf_V = inverse_document_frequency(counts_NV)
     weighted_VN = csr_array(tf_idf(counts_NV, idf_V).T.tocsr().astype(np.float32))
     basis_VR, _ = truncated_svd(weighted_VN, DIRECTIONS, seed)
     return Space(vocabulary, idf_V.astype(np.float32), np.ascontiguousarray(basis_VR, dtype=np.float32))
+
+
+def spread(texts: Sequence[str], most: int) -> Sequence[str]:
+    """The texts, or `most` of them and fewer: every so many-th."""
+    return texts[:: max(1, -(-len(texts) // most))]
 
 
 def save_space(folder: Path, space: Space | None, spaced: bool) -> None:

@@ -1,0 +1,113 @@
+"""Promises of the linear models that read unlabelled text: they know words that no labelled document has."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.base.errors import UserError
+from pipeline.linear.artifact import Blend, load_blend, save_blend
+from pipeline.linear.blend import Judged, Weights
+from pipeline.linear.learners import Learners
+from pipeline.linear.self_training import Unlabelled, balanced, surest
+from pipeline.linear.space import FEWEST, Space, learn_space, load_space, save_space
+
+TOPICS = [[f"{word}{number}" for number in range(40)] for word in ("sea", "oven", "tree")]
+
+
+def documents(number: int, seed: int) -> tuple[list[str], np.ndarray]:
+    """Documents of twelve words, most of them from one of three topics of forty words each."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    labels_N = random.integers(3, size=number)
+    texts = []
+    for label in labels_N:
+        topics = np.where(random.random(12) < 0.7, label, random.integers(3, size=12))
+        texts.append(" ".join(TOPICS[topic][random.integers(40)] for topic in topics))
+    return texts, labels_N
+
+
+@pytest.fixture(scope="module")
+def space() -> Space:
+    found = learn_space(documents(900, 1)[0], spaced=True)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="module")
+def learners(space: Space) -> Learners:
+    return Learners(3, True, space, Unlabelled.read(documents(900, 1)[0], space))
+
+
+def test_words_of_a_kind_lie_close_together(space: Space) -> None:
+    basis_VR = space.basis_VR
+    np.testing.assert_allclose(basis_VR.T @ basis_VR, np.eye(basis_VR.shape[1]), atol=1e-4)
+    rows = {word: space.vocabulary.terms.index(word) for topic in TOPICS for word in topic}
+    strongest = basis_VR[:, :3] / np.linalg.norm(basis_VR[:, :3], axis=1, keepdims=True)
+
+    def likeness(one: str, other: str) -> float:
+        return float(strongest[rows[one]] @ strongest[rows[other]])
+
+    assert likeness("sea1", "sea2") > likeness("sea1", "oven2") + 0.5
+
+
+@pytest.mark.parametrize("name", ["lsa_lr", "self_trained"])
+def test_six_labels_reach_words_that_none_of_them_has(learners: Learners, name: str) -> None:
+    texts, labels_N = documents(60, 2)
+    few = np.concatenate([np.flatnonzero(labels_N == label)[:2] for label in range(3)])
+    some, given = [texts[row] for row in few], labels_N[few]
+    test, truth = documents(300, 3)
+    fitted = {one: learners.fit(one, some, given) for one in ("tfidf_lr", name)}
+    right = {one: (model.predict_proba(test).argmax(1) == truth).mean() for one, model in fitted.items()}
+    assert right[name] > right["tfidf_lr"] + 0.05
+
+
+def test_they_come_back_from_the_folder_of_a_blend(learners: Learners, tmp_path: Path) -> None:
+    texts, labels_N = documents(40, 4)
+    fitted = learners.fit("self_trained", texts, labels_N)
+    save_blend(tmp_path / "blend", Blend(("a", "b", "c"), Weights(0.5, 0.5), fitted))
+    loaded = load_blend(tmp_path / "blend").linear
+    assert loaded is not None
+    np.testing.assert_allclose(loaded.predict_proba(texts), fitted.predict_proba(texts), atol=1e-5)
+
+
+def test_a_space_comes_back_from_its_folder(space: Space, tmp_path: Path) -> None:
+    save_space(tmp_path / "lsa", space, spaced=True)
+    loaded = load_space(tmp_path / "lsa")
+    assert loaded is not None
+    texts = documents(5, 5)[0]
+    assert (loaded.places(texts) == space.places(texts)).all()
+    (tmp_path / "lsa/terms.json").write_text('["one"]', encoding="utf-8")
+    with pytest.raises(UserError, match="dvc repro lsa"):
+        load_space(tmp_path / "lsa")
+
+
+def test_little_text_has_no_space_and_no_model_of_it(tmp_path: Path) -> None:
+    assert learn_space(documents(FEWEST - 1, 1)[0], spaced=True) is None
+    save_space(tmp_path / "lsa", None, spaced=True)
+    assert load_space(tmp_path / "lsa") is None
+    assert Learners(3, True).names == ("nb_svm", "tfidf_lr")
+
+
+def test_a_teacher_s_favourite_class_does_not_take_over() -> None:
+    random = np.random.Generator(np.random.PCG64(1))
+    skewed_NC = random.dirichlet([8.0, 1.0, 1.0], size=500)
+    even_NC = balanced(skewed_NC, np.full(3, 1 / 3))
+    np.testing.assert_allclose(even_NC.mean(axis=0), 1 / 3, atol=0.02)
+    np.testing.assert_allclose(even_NC.sum(axis=1), 1)
+    kept = surest(even_NC)
+    assert np.bincount(even_NC[kept].argmax(axis=1), minlength=3).min() >= 60
+    left = np.setdiff1d(np.arange(500), kept)
+    assert even_NC[kept].max(axis=1).mean() > even_NC[left].max(axis=1).mean()
+
+
+def test_a_model_that_is_too_sure_of_itself_can_still_be_the_best() -> None:
+    labels_N = np.arange(300) % 3
+    random = np.random.Generator(np.random.PCG64(2))
+    scores_NC = 2 * np.eye(3)[labels_N] + random.normal(size=(300, 3))
+
+    def said(scores_NC: np.ndarray) -> np.ndarray:
+        return np.exp(scores_NC) / np.exp(scores_NC).sum(axis=1, keepdims=True)
+
+    blind_NC = np.full((300, 3), 1 / 3)
+    judged = Judged("made-up documents", labels_N, blind_NC, {"sure": said(9 * scores_NC), "blind": blind_NC})
+    assert judged.best == "sure"
