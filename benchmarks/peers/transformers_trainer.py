@@ -120,7 +120,6 @@ class Classifier:
             learning_rate=rate,
             weight_decay=0.01,
             warmup_steps=0.1,
-            train_sampling_strategy="group_by_length",
             seed=self.options.seed,
         )
         collator = DataCollatorWithPadding(self.tokenizer)
@@ -128,6 +127,7 @@ class Classifier:
             model, words, train_dataset=self._documents(given.texts, given.labels), data_collator=collator
         )
         trainer.train()
+        # In the order asked: the Trainer's grouping by length would also shuffle what it predicts, so it is not used.
         scores: Any = trainer.predict(self._documents(asked)).predictions
         return [self.classes[index] for index in scores.argmax(axis=1)]
 
