@@ -1,4 +1,4 @@
-"""Promise: a damaged token file is named, with what to do, before training and in the middle of it."""
+"""Promises: a process reads its own part of a step alone; a damaged file is named, also in the middle of a run."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from pipeline.config.language_model import PretrainConfig
 from pipeline.config.read import parse
 from pipeline.interop.folders import load_language_model
 from pipeline.language_model.train import Corpora, LanguageModelRun
+from pipeline.shards.read import TokenCorpus
 from pipeline.training.place import Place
 from tests.workspace import CONFIGS, make
 
@@ -24,6 +25,25 @@ def pretraining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LanguageMode
     config = parse(PretrainConfig, CONFIGS["pretrain"], "pretrain")
     corpora = Corpora.open(Path("data/tokens/generic"))
     return LanguageModelRun("pretrain", "forward", config, HARDWARE, corpora, Path("models/tokenizer/tokenizer.json"))
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_a_process_reads_its_own_windows_and_nothing_else(
+    pretraining: LanguageModelRun, monkeypatch: pytest.MonkeyPatch, world: int
+) -> None:
+    network = load_language_model(Path("models/pretrained/forward")).model
+    _, _, share = pretraining._prepared(network, None, None, Place(HARDWARE, "fp32"))
+    counted: list[int] = []
+    read = TokenCorpus.read
+    monkeypatch.setattr(
+        TokenCorpus, "read", lambda corpus, start, stop: (counted.append(stop - start), read(corpus, start, stop))[1]
+    )
+    parts = [share(0, 3, rank, world)["windows_BT1"] for rank in range(world)]
+    config = pretraining.config
+    assert sum(counted) == config.batch_tokens // config.length * (config.length + 1), (
+        "each window once, by one process"
+    )
+    assert {len(part) for part in parts} == {config.batch_tokens // config.length // world}
 
 
 def overwrite(value: int) -> None:
