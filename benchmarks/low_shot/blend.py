@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.low_shot.documents import given, scored
-from benchmarks.low_shot.linear import NGRAMS, fit
+from benchmarks.low_shot.linear import learners
 from benchmarks.low_shot.network import settings
 from benchmarks.low_shot.paths import TOKENS, home, params, row, start, task
 from benchmarks.studies.labelled import ALL, Labelled
@@ -40,7 +40,7 @@ def main(corpus: str, labels: str, seed: str) -> None:
         if labels != ALL and not enough(labelled.train.labels):
             return network[START]
         if labels == ALL:
-            said_of = {name: linear[f"validation {name}"] for name in NGRAMS}
+            said_of = {name: linear[f"validation {name}"] for name in learners(corpus, labelled).names}
             judged = Judged("the validation part", labelled.validation.labels, network["validation"], said_of)
         else:
             judged = in_parts(labelled, corpus, labels, int(seed))
@@ -60,10 +60,8 @@ def in_parts(labelled: Labelled, corpus: str, labels: str, seed: int) -> Judged:
     classifier = parse(ClassifierConfig, settings(corpus, labels, START, seed), "classifier")
     parts, train = folds(labelled.train.labels, config.folds, config.seed), labelled.train
     held_out = HeldOut(classifier, PLACE.hardware, train.texts, parts)
-    linear = {
-        name: held_out.of_linear(partial(fit, name, labelled=labelled), train.labels)
-        for name in NGRAMS
-    }  # fmt: skip
+    trains = learners(corpus, labelled)
+    linear = {name: held_out.of_linear(partial(trains.fit, name), train.labels) for name in trains.names}
     documents = opened(task(corpus), home(corpus) / TOKENS / "task", labelled.rows)
     network_NC = held_out.of_network(start(corpus, START), documents)
     return Judged(f"{len(parts)} parts", train.labels, network_NC, linear)

@@ -22,6 +22,8 @@ COLOURS = {
     "tfidf_lr": "#e0a33c",
     "nb_svm": "#b4501e",
     "lsa_lr": "#8a3d73",
+    "large_lsa_lr": "#c98bb5",
+    "self_trained": "#6fae5a",
 }
 
 

@@ -18,17 +18,21 @@ from pipeline.base.files import read_json as read_file
 from pipeline.base.process import run_stage
 
 RESULT = "low_shot"
-# System -> (the rows that it stands in, its name for people), in the order of tables.
+# System -> (the rows that it stands in, its name for people), in the order of tables. Another system is a module that
+# writes rows as network.py does, a stage of dvc.yaml over the same lists, and a line here.
 SYSTEMS = {
     "scratch": ("scratch", "from scratch"),
     "generic": ("generic", "generic"),
     "domain": ("domain", "generic + domain"),
-    "blend": ("blend", "with the linear model"),
+    "blend": ("blend", "blend with a linear model"),
+    "self_trained": ("linear", "self-trained linear model"),
     "tfidf_lr": ("linear", "TF-IDF + LR"),
     "nb_svm": ("linear", "NB-SVM"),
     "lsa_lr": ("linear", "LSA + LR"),
+    "large_lsa_lr": ("linear", "large LSA + LR"),
 }
-LINEAR = ("tfidf_lr", "nb_svm", "lsa_lr")
+# The baselines among them.
+LINEAR = ("tfidf_lr", "nb_svm", "lsa_lr", "large_lsa_lr")
 
 
 class Cell(NamedTuple):
@@ -60,16 +64,17 @@ def main() -> None:
 
 
 def gathered(cell: Cell) -> dict[str, Any]:
-    """A cell's errors by system and seed, and how the blend stands against the linear model with the lowest mean."""
+    """A cell's errors by system and seed, and how ours stand against the linear model with the lowest mean."""
     systems: dict[str, dict[str, Any]] = {}
     wrong, rows = {}, []
     for system, (group, _) in SYSTEMS.items():
-        seeds = [seed for seed in cell.seeds if (row(group, cell.corpus, cell.labels, str(seed)) / NUMBERS).is_file()]
-        folders = [row(group, cell.corpus, cell.labels, str(seed)) for seed in seeds]
-        if not folders:
+        folders = {seed: row(group, cell.corpus, cell.labels, str(seed)) for seed in cell.seeds}
+        found_of = {seed: read_row(folder) for seed, folder in folders.items() if (folder / NUMBERS).is_file()}
+        found_of = {seed: one for seed, one in found_of.items() if system in one["systems"]}
+        if not found_of:
             continue
-        made = [read_row(folder) for folder in folders]
-        said = [read_said(folder) for folder in folders]
+        seeds, made = list(found_of), list(found_of.values())
+        said = [read_said(folders[seed]) for seed in seeds]
         wrong[system] = np.stack([one[system].argmax(axis=1) != one[LABELS] for one in said])
         errors = [one["systems"][system]["error"] for one in made]
         mean, deviation = spread(errors)
@@ -84,8 +89,10 @@ def gathered(cell: Cell) -> dict[str, Any]:
     if rows:
         found |= {"train": rows[0]["train"], "documents": rows[0]["documents"], "machines": machines(rows)}
     best = min((name for name in LINEAR if name in systems), key=lambda name: systems[name]["mean"], default=None)
-    if best and "blend" in wrong and len(wrong["blend"]) == len(wrong[best]):
-        found["against_linear"] = {"best": best, **paired(wrong["blend"], wrong[best])}
+    if best:
+        found["best_linear"] = best
+        ours = [name for name in wrong if name not in LINEAR and len(wrong[name]) == len(wrong[best])]
+        found["against_linear"] = {name: paired(wrong[name], wrong[best]) for name in ours}
     return found
 
 
@@ -103,24 +110,34 @@ def show(result: dict[str, Any]) -> None:
     headers = ["corpus", "labels", *(SYSTEMS[name][1] for name in names), "blend - best linear"]
     rows = []
     for cell in result["cells"]:
-        against = cell.get("against_linear")
+        against = cell.get("against_linear", {}).get("blend")
         labels = f"{cell['train']:,}" if cell["labels"] == ALL else cell["labels"]
         errors = [percent(cell["systems"].get(name)) for name in names]
         rows.append([cell["corpus"], labels, *errors, points(against) if against else ""])
     print_table(headers, rows, markdown=True)
-    judged = [cell for cell in result["cells"] if "against_linear" in cell]
-    if judged:
-        means = [
-            (one["systems"]["blend"]["mean"], one["systems"][one["against_linear"]["best"]]["mean"]) for one in judged
-        ]
-        intervals = [cell["against_linear"]["interval"] for cell in judged]
-        better, worse = sum(high < 0 for _, high in intervals), sum(low > 0 for low, _ in intervals)
-        share = float(np.mean([ours / max(theirs, 1e-9) for ours, theirs in means]))
-        print(f"\nBlend: {share:.3f} of the best linear model's error on the mean over {len(judged)} cells; ", end="")
-        print(f"significantly better in {better}, significantly worse in {worse}.")
+    print()
+    for name in names:
+        judge(name, [cell for cell in result["cells"] if name in cell.get("against_linear", {})])
     for name, seconds in result["language_models"].items():
         print(f"Language model, {name}: {seconds / 60:.1f} minutes of training.")
     print(machines_line([machine for cell in result["cells"] for machine in cell["machines"]]))
+
+
+def judge(name: str, cells: list[dict[str, Any]]) -> None:
+    """Print how a system stands against the best linear model of each cell."""
+    if not cells:
+        return
+    ours = [cell["systems"][name]["mean"] for cell in cells]
+    theirs = [cell["systems"][cell["best_linear"]]["mean"] for cell in cells]
+    share = float(
+        np.mean([one / max(other, 1 / cell["documents"]) for one, other, cell in zip(ours, theirs, cells, strict=True)])
+    )
+    intervals = [cell["against_linear"][name]["interval"] for cell in cells]
+    better, worse = sum(high < 0 for _, high in intervals), sum(low > 0 for low, _ in intervals)
+    print(
+        f"{SYSTEMS[name][1]}: {share:.3f} of the best linear model's error on the mean over {len(cells)} cells; "
+        f"significantly better in {better}, significantly worse in {worse}"
+    )
 
 
 def points(against: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Stage of the low-shot study: latent semantic analysis of a corpus's unlabelled text.
 
-`python -m benchmarks.low_shot.lsa imdb` keeps the features of all its documents (Deerwester et al. 1990: a truncated
-singular value decomposition, here of TF-IDF): what a linear model can make of the text that the network is given.
+`python -m benchmarks.low_shot.lsa imdb` runs the pipeline's stage lsa; and keeps, for a baseline, the features of all
+documents of the task by scikit-learn, from all of the text (a truncated singular value decomposition of TF-IDF).
 """
 
 from pathlib import Path
@@ -15,15 +15,20 @@ from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 
 from benchmarks.low_shot.paths import DOMAIN, home, params, task
+from benchmarks.studies.recipes import inside
 from pipeline.base.files import write_bytes
 from pipeline.base.process import run_stage
 from pipeline.text.prepared import read_texts
+from stages import lsa as stage
 
 PARTS = ("train", "validation", "test")
+SPACE = "models/lsa"  # in the corpus's folder, by the pipeline's stage
 
 
 def main(corpus: str) -> None:
-    """Write the features (N, D) of each part of the task, rows of length one."""
+    """Write the pipeline's space, and the features (N, D) of each part of the task, rows of length one."""
+    with inside(home(corpus), {}, {"data/prepared/task": task(corpus)}):
+        stage.main()
     said = params()["lsa"]
     text = list(read_texts(home(corpus) / DOMAIN / "train.parquet"))
     counts = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), max_features=said["terms"], dtype=np.float32)

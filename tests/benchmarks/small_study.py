@@ -29,7 +29,7 @@ def write(root: Path, corpora: dict[str, int]) -> None:
     _data_set(root, "local_generic", {"train": 120})
     for corpus, documents in corpora.items():
         _data_set(root, f"local_{corpus}", {"train": documents, "test": 60}, label="label")
-        _data_set(root, f"local_{corpus}_domain", {"train": documents})
+        _data_set(root, f"local_{corpus}_domain", {"train": 4 * documents})
 
 
 def _data_set(root: Path, name: str, parts: dict[str, int], **keys: str) -> None:

@@ -148,8 +148,15 @@ def test_the_table_has_every_system_and_what_is_missing_is_left_out(
     assert few["systems"]["domain"]["errors"] == {"1": errors[0], "2": errors[1]}
     assert few["systems"]["domain"]["mean"] == pytest.approx(np.mean(errors))
     assert whole["systems"]["domain"]["sd"] is None
-    low, high = few["against_linear"]["interval"]
-    assert low <= few["against_linear"]["difference"] <= high
+    for name in (*STARTS, "blend", "self_trained"):
+        against = few["against_linear"][name]
+        assert against["difference"] == pytest.approx(
+            few["systems"][name]["mean"] - few["systems"][few["best_linear"]]["mean"]
+        )
+        assert against["interval"][0] <= against["difference"] <= against["interval"][1]
+    assert printed.count("of the best linear model's error on the mean over 2 cells") == len(
+        (*STARTS, "blend", "self_trained")
+    )
     kept = paths.row("blend", *CELLS[2])
     kept.rename(tmp_path / "elsewhere")
     gather.main()
