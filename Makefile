@@ -20,6 +20,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 BIN := .venv/bin
 INSTALLED := .venv/installed
 BENCHMARKS := $(filter-out common,$(patsubst benchmarks/%.py,%,$(wildcard benchmarks/*.py)))
+BENCHMARKS += $(filter-out $(addprefix speed.,turns pairs corpus profile),$(patsubst benchmarks/speed/%.py,speed.%,$(wildcard benchmarks/speed/*.py)))
 # DVC starts each stage as `python -m stages.NAME`: that must be the environment's Python.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -42,6 +43,7 @@ lint: $(INSTALLED) ## check style, format and types
 	$(BIN)/mypy
 
 bench: $(INSTALLED) ## run every benchmark (long; each is also a command of its own, see benchmarks/)
+	@test -f benchmarks/peers/.venv/installed || $(BIN)/python -m benchmarks.peers.environment
 	@for name in $(BENCHMARKS); do echo "== $$name" && $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean: ## delete caches of the tools (never data, models, results or the environment)

@@ -45,7 +45,8 @@ class _Running:
 
     def __init__(self, contestant: Contestant) -> None:
         self.name = contestant.name
-        self.words = TemporaryFile()  # what it says matters only when it fails
+        self.open_files = ExitStack()
+        self.words = self.open_files.enter_context(TemporaryFile())  # noqa: SIM115  what it says matters only when it fails
         self.process = subprocess.Popen(
             [str(word) for word in contestant.command],
             cwd=ROOT,
@@ -64,7 +65,7 @@ class _Running:
     ) -> None:
         self.process.kill()
         self.process.communicate()
-        self.words.close()
+        self.open_files.close()
 
     def turn(self) -> dict[str, Any]:
         """Let it work once; what it reports, with its speed."""
