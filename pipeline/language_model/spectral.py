@@ -2,7 +2,9 @@
 
 The factorisation of a positive PMI matrix (Levy & Goldberg 2014, "Neural Word Embedding as Implicit Matrix
 Factorization"; context smoothing: Levy, Goldberg & Dagan 2015, section 3.1) gives tokens that stand in like company
-like vectors. A small network that starts there rather than from noise saves most of its first steps.
+like vectors. Company is of two kinds: the few tokens around one say what a language model asks, those of the same
+passage say what a text is about, which a classifier asks. A small network that starts there rather than from noise
+saves most of its first steps.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +19,8 @@ from pipeline.shards.read import TokenCorpus
 from pipeline.text.specials import BOS
 
 CHUNK_TOKENS = 1_000_000
+PASSAGE = 512  # tokens of a document that count as one company
+PASSAGE_TOKENS = 6_000_000  # that are counted in passages, at most: each pairs with some hundred others
 NOISE = 0.1  # RMS of what the corpus says nothing about
 MAP_WORTH = 100  # occurrences in the generic corpus that weigh as much as a mapped vector, at most
 RIDGE = 0.01
@@ -28,22 +32,29 @@ def spectral_embeddings(
     dimensions: int,
     *,
     window: int = 4,
+    passages: float = 2.0,
     smoothing: float = 0.75,
     max_tokens: int = 20_000_000,
     seed: int,
 ) -> np.ndarray:
     """Factorise the corpus's co-occurrences into token vectors: float32 (V, dimensions).
 
-    Pairs within `window` tokens count 1/distance on either side and never across documents; the matrix is positive
-    PMI, its contexts smoothed by the exponent; the vectors are U sqrt(S) of its truncated SVD, each column's sign such
-    that its largest entry is positive, scaled as a whole to unit RMS over the tokens seen. Tokens never seen, and
-    dimensions beyond the rank of the matrix, get noise of RMS 0.1 from `seed`.
+    Pairs within `window` tokens count 1/distance on either side and never across documents; pairs within a passage
+    count once, however often or far apart. Of both the positive PMI is taken, contexts smoothed by the exponent, and
+    the two matrices stand side by side at equal norms, that of the passages times `passages` (0: windows alone). The
+    vectors are U sqrt(S) of the truncated SVD, each column's sign such that its largest entry is positive, scaled as
+    a whole to unit RMS over the tokens seen. Tokens never seen, and dimensions beyond the rank of the matrix, get
+    noise of RMS 0.1 from `seed`.
 
     Of a longer corpus `max_tokens` are counted, in chunks spread evenly. Memory follows the number of distinct pairs
-    (about 1 GB at V = 8,192). Equal bytes for equal content and threads; other numbers of threads differ in rounding.
+    (about 2 GB at V = 8,192). Equal bytes for equal content and threads; other numbers of threads differ in rounding.
     """
     counts = cooccurrences(corpus, window, max_tokens)
-    left, strengths = truncated_svd(positive_pmi(counts, smoothing), dimensions, seed)
+    company = positive_pmi(counts, smoothing)
+    if passages:
+        about = positive_pmi(in_passages(corpus, PASSAGE, min(max_tokens, PASSAGE_TOKENS)), smoothing)
+        company = _side_by_side(company, about, passages)
+    left, strengths = truncated_svd(company, dimensions, seed)
     vectors = left * np.sqrt(strengths)
     seen = np.flatnonzero(counts.sum(axis=1))
     random = np.random.Generator(np.random.PCG64(seed))
@@ -74,6 +85,29 @@ def cooccurrences(corpus: TokenCorpus, window: int, max_tokens: int) -> sparse.c
         places = (np.concatenate(left), np.concatenate(right))
         total = total + sparse.coo_array((np.concatenate(weight), places), shape=shape).tocsr()
     return (total + total.T).tocsr()
+
+
+def in_passages(corpus: TokenCorpus, passage: int, max_tokens: int) -> sparse.csr_array:
+    """Passages that two different tokens share, each counted one over its distinct tokens: symmetric (V, V) float64.
+
+    A passage is a stretch of so many tokens of one document, the last one of a document what is left.
+    """
+    shape = (corpus.vocabulary, corpus.vocabulary)
+    total = sparse.csr_array(shape, dtype=np.float64)
+    for start, stop in _chunks(corpus.tokens, max_tokens):
+        tokens = corpus.read(start, stop).astype(np.int64)
+        place = np.arange(len(tokens))
+        begins = np.maximum.accumulate(np.where(tokens == BOS, place, 0))  # the chunk's first may begin in the middle
+        cuts = (place - begins) % passage == 0
+        rows = np.cumsum(cuts) - 1
+        within = sparse.coo_array((np.ones(len(tokens)), (rows, tokens)), (rows[-1] + 1, corpus.vocabulary)).tocsr()
+        within.data[:] = 1  # however often a token stands there
+        share = sparse.diags_array(1 / np.diff(within.indptr))
+        total = total + (within.T @ (share @ within)).tocsr()
+    apart = total - sparse.diags_array(total.diagonal())
+    apart = sparse.csr_array(apart)
+    apart.eliminate_zeros()
+    return apart
 
 
 def positive_pmi(counts: sparse.csr_array, smoothing: float) -> sparse.csr_array:
@@ -116,6 +150,16 @@ def align_embeddings(
     share = (worth / np.maximum(1, known + worth))[seen, None]
     new_VD[seen] = ((1 - share) * pretrained_VD[seen] + share * mapped_VD[seen]).astype(np.float32)
     return new_VD
+
+
+def _side_by_side(one: sparse.csr_array, other: sparse.csr_array, weight: float) -> sparse.csr_array:
+    """Both matrices as one, (V, 2V), each of norm one but for the weight of the second; the first alone if need be."""
+    norms = [float(np.sqrt((matrix.data.astype(np.float64) ** 2).sum())) for matrix in (one, other)]
+    if not all(norms):
+        return one
+    return sparse.csr_array(
+        sparse.hstack([one / norms[0], other * (weight / norms[1])], format="csr", dtype=np.float32)
+    )
 
 
 def token_counts(corpus: TokenCorpus) -> np.ndarray:

@@ -12,6 +12,7 @@ from pipeline.language_model import spectral
 from pipeline.language_model.spectral import (
     align_embeddings,
     cooccurrences,
+    in_passages,
     positive_pmi,
     spectral_embeddings,
     token_counts,
@@ -50,10 +51,12 @@ def of_one_class(vectors: np.ndarray) -> float:
 
 
 def test_interchangeable_tokens_get_like_vectors(tmp_path: Path) -> None:
-    vectors = spectral_embeddings(planted(tmp_path / "train"), 8, seed=1)
+    corpus = planted(tmp_path / "train")
+    vectors = spectral_embeddings(corpus, 8, passages=0.0, seed=1)
     assert vectors.shape == (VOCABULARY, 8)
     assert vectors.dtype == np.float32
     assert of_one_class(vectors) > 0.98
+    assert of_one_class(spectral_embeddings(corpus, 8, seed=1)) > 0.9  # passages, which say nothing here, blur little
     noise = np.random.default_rng(0).standard_normal(vectors.shape)
     assert of_one_class(noise) < 0.5
 
@@ -197,3 +200,33 @@ def test_without_a_generic_corpus_noise_gives_way_and_a_trained_network_stays(
     trained = pretrained_of(planted(tmp_path / "elsewhere", 9))
     assert (align_embeddings(untrained, vectors, empty, domain) == vectors).all()
     assert (align_embeddings(trained, vectors, empty, domain) == trained).all()
+
+
+def test_tokens_of_one_passage_count_once_whatever_lies_between(tmp_path: Path) -> None:
+    corpus = write(tmp_path / "train", [1, 3, 4, 4, 2], [1, 5, 2])
+    expected = np.zeros((8, 8))
+    for passage in ({1, 3, 4}, {4, 2}, {1, 5, 2}):
+        for one in passage:
+            for other in passage - {one}:
+                expected[one, other] += 1 / len(passage)
+    np.testing.assert_allclose(in_passages(corpus, 3, 1000).toarray(), expected)
+
+
+def test_tokens_of_one_subject_get_like_vectors_though_they_never_meet_in_a_window(tmp_path: Path) -> None:
+    """Each document speaks of one of two subjects, between words that all share; subjects differ in nothing near."""
+    random = np.random.default_rng(1)
+
+    def document() -> list[int]:
+        subject = random.integers(2)
+        said = [int(token) for _ in range(6) for token in (10 + 10 * subject + random.integers(10), *[3, 4, 5, 6, 7])]
+        return [1, *said, 2]
+
+    corpus = write(tmp_path / "train", *(document() for _ in range(400)), vocabulary=32)
+
+    def parted(vectors: np.ndarray) -> float:
+        words = vectors[10:30] / np.linalg.norm(vectors[10:30], axis=1, keepdims=True)
+        nearness = words @ words.T - 2 * np.eye(20)
+        return float(np.mean(nearness.argmax(axis=1) // 10 == np.arange(20) // 10))
+
+    assert parted(spectral_embeddings(corpus, 8, seed=1)) > 0.95
+    assert parted(spectral_embeddings(corpus, 8, passages=0.0, seed=1)) < 0.8
