@@ -7,7 +7,7 @@ from benchmarks.studies.recipes import recipe
 from pipeline.config.read import read_yaml
 
 HOME = Path("benchmarks/ablations")
-WORK = HOME / "work"
+WORK = HOME / "made"
 BACKWARD, BOTH = "backward", "both"
 # The language model that classifiers are compared on, and the classifier that language models are compared by.
 BEST_MODEL, BEST_CLASSIFIER = "full_discr_stlr", "freez_discr_stlr"

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.config.read import read_yaml
 
 HOME = Path("benchmarks/low_shot")
-WORK = HOME / "work"
+WORK = HOME / "made"
 TASKS, GENERIC, ROWS = WORK / "tasks", WORK / "generic", WORK / "rows"
 HELD_OUT = TASKS / "held_out"
 TOKENIZER = GENERIC / "models/tokenizer"

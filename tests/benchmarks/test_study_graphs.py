@@ -55,7 +55,7 @@ def tracked(stage: PipelineStage, study: str) -> set[str]:
 
 def rows(stages: list[PipelineStage]) -> list[PipelineStage]:
     """The stages that make a row."""
-    return [stage for stage in stages if any("/work/rows/" in Path(out.fs_path).as_posix() for out in stage.outs)]
+    return [stage for stage in stages if any("/made/rows/" in Path(out.fs_path).as_posix() for out in stage.outs)]
 
 
 def low_shot_rows() -> Iterator[Path]:
