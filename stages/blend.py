@@ -1,8 +1,7 @@
 """Stage blend: weigh the network against a linear model on unseen documents (`python -m stages.blend`)."""
 
-from collections.abc import Iterable
 from dataclasses import asdict
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,8 @@ def main() -> None:
 
     held_texts, held = part("validation")
     if len(held) >= config.enough:
-        linear = {name: whole(name).predict_proba(held_texts) for name in tracked(learners)}
+        names = track(learners.names, "linear models", len(learners.names))
+        linear = {name: whole(name).predict_proba(held_texts) for name in names}
         judged = Judged(f"{len(held):,} validation documents", held, networks_on(held_texts), linear)
     else:
         judged = judge_in_parts(config, texts, given, learners)
@@ -67,16 +67,12 @@ def judge_in_parts(config: BlendConfig, texts: list[str], given: np.ndarray, lea
     """Each part of the training documents is predicted by models that were trained on the others."""
     parts = folds(given, config.folds, config.seed)
     held_out = HeldOut(chosen("classifier", ClassifierConfig), chosen("hardware", HardwareConfig), texts, parts)
-    linear = {one: held_out.of_linear(partial(learners.fit, one), given) for one in tracked(learners)}
+    linear = held_out.of_linear(learners, given)
     networks = []
     for direction in choice("directions"):
         task = Task.open(TASK, TOKENS, reverse=direction == "backward")
         networks.append(held_out.of_network(Path("models/domain") / direction, task))
     return Judged(f"{len(parts)} parts of {len(texts):,} documents", given, np.mean(networks, axis=0), linear)
-
-
-def tracked(learners: Learners) -> Iterable[str]:
-    return track(learners.names, "linear models", len(learners.names))
 
 
 def part(name: str) -> tuple[list[str], np.ndarray]:

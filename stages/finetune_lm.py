@@ -27,7 +27,8 @@ def main(direction: str, goal: str = "train") -> None:
     def move_towards_domain(network: Network) -> None:
         print("  embeddings moved towards the domain's co-occurrence spectrum")
         generic = TokenCorpus(Path("data/tokens/generic/train"))
-        spectral_VD = spectral_embeddings(corpora.train, network.input_embeddings().embedding_dim, seed=config.seed)
+        width = network.input_embeddings().embedding_dim
+        spectral_VD = spectral_embeddings(corpora.train, width, passages=config.passages, seed=config.seed)
         set_embeddings(network, align_embeddings(embeddings_of(network), spectral_VD, generic, corpora.train))
 
     run.train(start.model, move_towards_domain if config.embeddings == "spectral" else None, start.companion)

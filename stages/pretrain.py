@@ -42,9 +42,8 @@ def main(direction: str, goal: str = "train") -> None:
 
     def start_from_spectrum(network: Network) -> None:
         print("  embeddings from the spectrum of the corpus's co-occurrence counts")
-        set_embeddings(
-            network, spectral_embeddings(corpora.train, network.input_embeddings().embedding_dim, seed=config.seed)
-        )
+        width = network.input_embeddings().embedding_dim
+        set_embeddings(network, spectral_embeddings(corpora.train, width, passages=config.passages, seed=config.seed))
 
     run.train(network, start_from_spectrum if config.embeddings == "spectral" else None)
 

@@ -14,6 +14,7 @@ from pipeline.base.files import write_json
 from pipeline.config.read import parse
 from pipeline.config.tokenizer import TokenizerConfig
 from pipeline.interop.folders import save_language_model
+from pipeline.linear.space import save_space
 from pipeline.models.build import build
 from pipeline.models.settings import TransformerSettings
 from pipeline.shards.write import write_shards
@@ -97,12 +98,13 @@ def make(folder: Path, **changed: dict[str, object]) -> Path:
                 vocabulary=loaded.get_vocab_size(),
                 tokenizer=bpe.fingerprint(tokenizer),
             )
-            if role == "task":
-                prepared = folder / "data/prepared/task"
+            if role != "generic":
+                prepared = folder / "data/prepared" / role
                 prepared.mkdir(parents=True, exist_ok=True)
                 labels = pa.array([label for _, label in chosen], pa.int32())
                 table = pa.table({"text": [text for text, _ in chosen], "label": labels})
-                pq.write_table(table, prepared / f"{part}.parquet")
+                pq.write_table(table if role == "task" else table.drop_columns("label"), prepared / f"{part}.parquet")
+    save_space(folder / "models/lsa", None, spaced=True)  # as the stage lsa leaves it where there is little text
     write_json(
         folder / "data/prepared/task/labels.json",
         {"labels": list(LABELS), "multilabel": False, "spaced": True, "transductive": False},

@@ -5,7 +5,6 @@ say of each part; with all labels the validation part judges. The network is the
 """
 
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,7 +60,7 @@ def in_parts(labelled: Labelled, corpus: str, labels: str, seed: int) -> Judged:
     parts, train = folds(labelled.train.labels, config.folds, config.seed), labelled.train
     held_out = HeldOut(classifier, PLACE.hardware, train.texts, parts)
     trains = learners(corpus, labelled)
-    linear = {name: held_out.of_linear(partial(trains.fit, name), train.labels) for name in trains.names}
+    linear = held_out.of_linear(trains, train.labels)
     documents = opened(task(corpus), home(corpus) / TOKENS / "task", labelled.rows)
     network_NC = held_out.of_network(start(corpus, START), documents)
     return Judged(f"{len(parts)} parts", train.labels, network_NC, linear)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.config.training import Count, TrainingConfig
+from pipeline.config.training import Count, NotNegative, TrainingConfig
 
 Objective = Literal["causal", "masked", "hybrid", "spans", "prefix", "replaced_tokens"]
 Rate = Annotated[float, Field(gt=0, lt=1)]
@@ -25,6 +25,8 @@ class LanguageModelConfig(TrainingConfig):
     validate_every: Count = 200
     # Tokens of the validation part that a measurement reads at most.
     validation_tokens: Count = 100_000
+    # Of `embeddings: spectral`: what standing in one passage (512 tokens) counts, beside standing within four tokens.
+    passages: NotNegative = 0.0
     # What is predicted. causal: each token from those before it; masked: hidden tokens from both sides (BERT);
     # hybrid: some windows each way (GPT-BERT); spans: what was cut out, by an encoder-decoder (T5); prefix: what
     # follows a prefix seen whole; replaced_tokens: which tokens a small generator has replaced (ELECTRA).

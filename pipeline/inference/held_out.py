@@ -1,12 +1,14 @@
 """What a classifier says of documents that it has not seen: of each part of them, after training on the others."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from joblib import Parallel, delayed
 
+from pipeline.base.progress import track
 from pipeline.classifier.artifact import LoadedClassifier
 from pipeline.classifier.data import Task
 from pipeline.classifier.network import classifier_network
@@ -15,7 +17,8 @@ from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.hardware import HardwareConfig
 from pipeline.inference.predictor import Predictor
 from pipeline.interop.folders import load_language_model
-from pipeline.linear.classifier import NgramClassifier
+from pipeline.linear.learners import Learners
+from pipeline.training.environment import usable_processors
 from pipeline.training.resume import FOLDER, ResumeFolder, weights_digest
 from pipeline.training.run import this_rank
 
@@ -73,13 +76,19 @@ class HeldOut:
             yield found_MC
             state.finish()
 
-    def of_linear(self, fit: Callable[[list[str], np.ndarray], NgramClassifier], labels: np.ndarray) -> np.ndarray:
-        """The same by a linear model."""
-        parts = []
-        for train_N, held_N in self.folds:
-            fitted = fit([self.texts[row] for row in train_N], labels[train_N])
-            parts.append((held_N, fitted.predict_proba([self.texts[row] for row in held_N])))
-        found_NC = np.zeros((len(self.texts), parts[0][1].shape[1]))
-        for held_N, part_NC in parts:
-            found_NC[held_N] = part_NC
-        return found_NC
+    def of_linear(self, learners: Learners, labels: np.ndarray) -> dict[str, np.ndarray]:
+        """The same by each linear model, by its name; each processor trains one at a time."""
+        wanted = [(name, train_N, held_N) for name in learners.names for train_N, held_N in self.folds]
+        work = (delayed(_of_part)(learners, name, self.texts, labels, *part) for name, *part in wanted)
+        answers = Parallel(n_jobs=min(usable_processors(), len(wanted)), return_as="generator")(work)
+        found = {name: np.zeros((len(self.texts), learners.classes)) for name in learners.names}
+        for (name, _, held_N), part_NC in zip(wanted, track(answers, "linear models", len(wanted)), strict=True):
+            found[name][held_N] = part_NC
+        return found
+
+
+def _of_part(
+    learners: Learners, name: str, texts: list[str], labels: np.ndarray, train_N: np.ndarray, held_N: np.ndarray
+) -> np.ndarray:
+    fitted = learners.fit(name, [texts[row] for row in train_N], labels[train_N])
+    return fitted.predict_proba([texts[row] for row in held_N])

@@ -32,7 +32,7 @@ def spectral_embeddings(
     dimensions: int,
     *,
     window: int = 4,
-    passages: float = 1.0,
+    passages: float = 0.0,
     smoothing: float = 0.75,
     max_tokens: int = 20_000_000,
     seed: int,

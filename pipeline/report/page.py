@@ -21,6 +21,7 @@ DESCRIPTIONS = {
     "pipeline": "language model pretrained, fine-tuned on the domain's text, then fine-tuned as a classifier",
     "scratch": "the same network and labels, started from noise",
     "tfidf_lr": "words and word pairs weighted by TF-IDF, logistic regression",
+    "lsa_lr": "logistic regression on the main directions of the unlabelled text's n-grams (Deerwester et al. 1990)",
     "nb_svm": "words, punctuation and pairs scaled by naive Bayes log-count ratios (Wang & Manning 2012)",
     "majority": "reads nothing and always answers with the most frequent class",
 }
