@@ -44,7 +44,7 @@ def main() -> None:
     found = [gathered(setting, corpus, said["seeds"]) for setting in settings(said) for corpus in said["corpora"]]
     found = [one for one in found if one]
     if not found:
-        raise UserError("there are no rows yet; run the study: `dvc repro benchmarks/ablations/dvc.yaml`")
+        raise UserError("there are no rows yet; run the study: `python -m benchmarks.studies.repro ablations`")
     write_json(RESULT, {"rows": found})
     show(read_json(RESULT)["rows"])
 

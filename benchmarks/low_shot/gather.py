@@ -19,7 +19,7 @@ from pipeline.base.process import run_stage
 
 RESULT = "low_shot"
 # System -> (the rows that it stands in, its name for people), in the order of tables. Another system is a module that
-# writes rows as network.py does, a stage of dvc.yaml over the same lists, and a line here.
+# writes rows as network.py does, a stage of study.yaml over the same lists, and a line here.
 SYSTEMS = {
     "scratch": ("scratch", "from scratch"),
     "generic": ("generic", "generic"),
@@ -58,7 +58,7 @@ def main() -> None:
     said = params()
     found = [one for one in map(gathered, cells(said)) if one["systems"]]
     if not found:
-        raise UserError("there are no rows yet; run the study: `dvc repro benchmarks/low_shot/dvc.yaml`")
+        raise UserError("there are no rows yet; run the study: `python -m benchmarks.studies.repro low_shot`")
     write_json(RESULT, {"cells": found, "language_models": language_models(said["corpora"])})
     show(read_json(RESULT))
 

@@ -8,7 +8,7 @@ The labels of a draw, the peer's own choice among them included, are all that a 
 schedule belong on the validation part: `--score validation`.
 
     python -m benchmarks.peers.environment
-    dvc repro benchmarks/low_shot/dvc.yaml:domain_text
+    python -m benchmarks.studies.repro low_shot 'domain_text@*'
     python -m benchmarks.peers.accuracy --corpora imdb agnews trec --labels 100 500 1000 --seeds 1 2 3
     python -m benchmarks.peers.accuracy --corpora trec --labels all --peers fastai -- --tokenizer subword
 
@@ -40,7 +40,7 @@ from pipeline.text.prepared import read_texts
 PEERS = {"fastai": "fastai_ulmfit.py", "transformers": "transformers_trainer.py"}
 GENERIC_TEXT = 100_000_000  # characters: more than any peer reads in its minutes
 STAGES = ("generic", "domain", "classifier")
-TEXT_STAGES = "dvc repro benchmarks/low_shot/dvc.yaml:domain_text"
+TEXT_STAGES = "python -m benchmarks.studies.repro low_shot 'domain_text@*'"
 
 
 class Plain(NamedTuple):

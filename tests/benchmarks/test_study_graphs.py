@@ -1,4 +1,4 @@
-"""Promise: a study's dvc.yaml has a stage for every row that params name, and reruns it for its own sake alone."""
+"""Promise: a study's graph has a stage for every row that params name, and reruns it for its own sake alone."""
 
 import re
 from collections.abc import Iterator
@@ -13,12 +13,13 @@ from benchmarks.ablations import gather as ablations
 from benchmarks.ablations import paths as ablation_paths
 from benchmarks.low_shot import gather as low_shot
 from benchmarks.low_shot import paths as low_shot_paths
+from benchmarks.studies.repro import STUDIES, shown, targets
+from pipeline.base.errors import UserError
 from pipeline.config.read import read_yaml
 from tests.source import ROOT, closure, is_empty, sources
 
 pytestmark = pytest.mark.xdist_group("study graphs")
 
-STUDIES = ("low_shot", "ablations")
 # What params.yaml lists: the rows that there are.
 LISTS = {"corpora", "starts", "labels", "seeds", "all_large", "all_small", "models", "classifiers"}
 
@@ -29,7 +30,7 @@ OF_BLENDS = {file for file in closure(Path("pipeline/linear/artifact.py")) if fi
 @pytest.fixture(scope="module")
 def graph() -> dict[str, list[PipelineStage]]:
     """The stages of each study, as DVC reads them."""
-    with Repo(str(ROOT)) as repo:
+    with shown(), Repo(str(ROOT)) as repo:
         return {study: repo.stage.load_all(f"benchmarks/{study}/dvc.yaml") for study in STUDIES}
 
 
@@ -114,3 +115,16 @@ def test_all_tasks_hold_their_documents_out_of_the_generic_corpus(graph: Any) ->
     tasks_read = {Path(dep.fs_path).stem for dep in tasks.deps if "configs" in Path(dep.fs_path).parts}
     assert tasks_read == {low_shot_paths.datasets(corpus)["task"] for corpus in said["sources"]}
     assert set(said["corpora"]) <= set(said["sources"])
+
+
+def test_dvc_sees_the_rows_only_while_a_study_runs(tmp_path: Path) -> None:
+    """Else every command of DVC would read hundreds of stages."""
+    for study in STUDIES:
+        (tmp_path / "benchmarks" / study).mkdir(parents=True)
+        (tmp_path / "benchmarks" / study / "study.yaml").write_text("stages: {}", encoding="utf-8")
+    with pytest.raises(KeyboardInterrupt), shown(tmp_path):
+        assert len(list(tmp_path.rglob("dvc.yaml"))) == len(STUDIES)
+        raise KeyboardInterrupt
+    assert not list(tmp_path.rglob("dvc.yaml"))
+    with pytest.raises(UserError, match="low_shot"):
+        targets("low_shots", [])
