@@ -56,9 +56,7 @@ def test_interchangeable_tokens_get_like_vectors(tmp_path: Path) -> None:
     assert vectors.shape == (VOCABULARY, 8)
     assert vectors.dtype == np.float32
     assert of_one_class(vectors) > 0.98
-    assert (
-        of_one_class(spectral_embeddings(corpus, 8, passages=1.0, seed=1)) > 0.9
-    )
+    assert of_one_class(spectral_embeddings(corpus, 8, passages=1.0, seed=1)) > 0.9
     noise = np.random.default_rng(0).standard_normal(vectors.shape)
     assert of_one_class(noise) < 0.5
 
