@@ -1,12 +1,15 @@
 """What a classifier says of documents that it has not seen: of each part of them, after training on the others."""
 
+import os
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from pipeline.base.progress import track
 from pipeline.classifier.artifact import LoadedClassifier
@@ -78,17 +81,42 @@ class HeldOut:
 
     def of_linear(self, learners: Learners, labels: np.ndarray) -> dict[str, np.ndarray]:
         """The same by each linear model, by its name; each processor trains one at a time."""
-        wanted = [(name, train_N, held_N) for name in learners.names for train_N, held_N in self.folds]
-        work = (delayed(_of_part)(learners, name, self.texts, labels, *part) for name, *part in wanted)
-        answers = Parallel(n_jobs=min(usable_processors(), len(wanted)), return_as="generator")(work)
+        wanted = [(name, *fold) for name in learners.names for fold in self.folds]
         found = {name: np.zeros((len(self.texts), learners.classes)) for name in learners.names}
-        for (name, _, held_N), part_NC in zip(wanted, track(answers, "linear models", len(wanted)), strict=True):
-            found[name][held_N] = part_NC
+        for_all = (learners, self.texts, labels)
+        processes = min(usable_processors(), len(wanted))
+        with ExitStack() as stack:
+            if processes == 1:
+                answers: Iterator[np.ndarray] = (_of_part(*for_all, *part) for part in wanted)
+            else:
+                pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_keep, initargs=(for_all,))
+                answers = stack.enter_context(pool).map(_of_kept, wanted)
+            for (name, _, held_N), part_NC in zip(wanted, track(answers, "linear models", len(wanted)), strict=True):
+                found[name][held_N] = part_NC
         return found
 
 
 def _of_part(
-    learners: Learners, name: str, texts: list[str], labels: np.ndarray, train_N: np.ndarray, held_N: np.ndarray
+    learners: Learners, texts: list[str], labels: np.ndarray, name: str, train_N: np.ndarray, held_N: np.ndarray
 ) -> np.ndarray:
     fitted = learners.fit(name, [texts[row] for row in train_N], labels[train_N])
     return fitted.predict_proba([texts[row] for row in held_N])
+
+
+_kept: list[tuple[Learners, list[str], np.ndarray]] = []  # of a process that trains for another
+
+
+def _keep(for_all: tuple[Learners, list[str], np.ndarray]) -> None:
+    """Take what all parts share once, not with each of them; end with the process that asks, however it ends."""
+    _kept[:] = [for_all]
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if (parent := parent_process()) is not None:
+        parent.join()
+    os._exit(1)
+
+
+def _of_kept(part: tuple[str, np.ndarray, np.ndarray]) -> np.ndarray:
+    return _of_part(*_kept[0], *part)

@@ -12,6 +12,7 @@ from pipeline.inference.predictor import Predictor
 from pipeline.linear import nb_svm
 from pipeline.linear.artifact import Blend, save_blend
 from pipeline.linear.blend import Weights
+from pipeline.linear.space import save_space
 from pipeline.text.prepared import PreparedWriter, task_schema
 from stages import baselines, evaluate
 from tests.classifier.small import LABELS, TEXTS, saved
@@ -40,6 +41,7 @@ def task(root: Path, *, multilabel: bool = False, test_documents: int = 24) -> N
     labels = np.eye(3, dtype=bool)[np.arange(12) % 3] if multilabel else np.arange(12) % 3
     save_blend(root / "models/classifier/blend", Blend(LABELS, Weights(0.6, 0.3), nb_svm.fit(texts, labels, classes=3)))
     saved(root / "models/scratch", seed=9, multilabel=multilabel)
+    save_space(root / "models/lsa", None, spaced=True)
 
 
 def run(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -74,7 +74,7 @@ def _prepare(folder: Path) -> None:
     """The texts of the workspace as stage prepare leaves them, and choices that start from `theirs`."""
     for role, seed in (("generic", 1), ("domain", 2)):
         texts = [text for text, _ in sentences(150, seed)]
-        (folder / "data/prepared" / role).mkdir(parents=True)
+        (folder / "data/prepared" / role).mkdir(parents=True, exist_ok=True)
         for part, chosen in (("validation", texts[:30]), ("train", texts[30:])):
             pq.write_table(pa.table({"text": chosen}), folder / "data/prepared" / role / f"{part}.parquet")
     shutil.copyfile(folder / "data/prepared/task/validation.parquet", folder / "data/prepared/task/test.parquet")
