@@ -122,9 +122,14 @@ def test_dvc_sees_the_rows_only_while_a_study_runs(tmp_path: Path) -> None:
     for study in STUDIES:
         (tmp_path / "benchmarks" / study).mkdir(parents=True)
         (tmp_path / "benchmarks" / study / "study.yaml").write_text("stages: {}", encoding="utf-8")
-    with pytest.raises(KeyboardInterrupt), shown(tmp_path):
-        assert len(list(tmp_path.rglob("dvc.yaml"))) == len(STUDIES)
-        raise KeyboardInterrupt
+
+    def stopped() -> None:
+        with shown(tmp_path):
+            assert len(list(tmp_path.rglob("dvc.yaml"))) == len(STUDIES)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
     assert not list(tmp_path.rglob("dvc.yaml"))
     with pytest.raises(UserError, match="low_shot"):
         targets("low_shots", [])
