@@ -39,7 +39,7 @@ class Learners:
     def names(self) -> tuple[str, ...]:
         """Those that can be trained here."""
         of_text = (self.space and "lsa_lr", self.unlabelled and "self_trained")
-        return ("nb_svm", "tfidf_lr", *(name for name in of_text if name))
+        return ("tfidf_lr", "nb_svm", *(name for name in of_text if name))
 
     def fit(self, name: str, texts: list[str], labels: np.ndarray) -> NgramClassifier:
         """Train one; labels (N,) class indices, or (N, C) booleans where a document may carry several."""

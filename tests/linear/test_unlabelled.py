@@ -85,7 +85,7 @@ def test_little_text_has_no_space_and_no_model_of_it(tmp_path: Path) -> None:
     assert learn_space(documents(FEWEST - 1, 1)[0], spaced=True) is None
     save_space(tmp_path / "lsa", None, spaced=True)
     assert load_space(tmp_path / "lsa") is None
-    assert Learners(3, True).names == ("nb_svm", "tfidf_lr")
+    assert Learners(3, True).names == ("tfidf_lr", "nb_svm")
 
 
 def test_a_teacher_s_favourite_class_does_not_take_over() -> None:
