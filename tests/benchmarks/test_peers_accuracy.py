@@ -129,7 +129,7 @@ def test_a_peer_that_fails_is_one_line(study: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_without_the_text_of_the_study_the_line_says_what_to_run(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="run `python -m benchmarks.studies.repro low_shot"):
+    with pytest.raises(UserError, match=r"run `python -m benchmarks\.studies\.repro low_shot"):
         list(accuracy.texts_of(study / "nowhere.parquet"))
 
 
