@@ -31,7 +31,9 @@ def generic() -> None:
 
 def domain(corpus: str) -> None:
     """Fine-tune on the domain's text."""
-    configs = {"finetune_lm": recipe("finetune_lm", params()["finetune_lm"]), "hardware": HARDWARE}
+    said = params()
+    chosen = recipe("finetune_lm", said["finetune_lm"] | {"tokens": said["finetune_lm_tokens"][corpus]})
+    configs = {"finetune_lm": chosen, "hardware": HARDWARE}
     links = {
         "models/tokenizer": TOKENIZER,
         "models/pretrained": GENERIC / "models/pretrained",

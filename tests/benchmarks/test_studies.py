@@ -39,6 +39,7 @@ PARAMS: dict[str, Any] = {
     "model": "small",
     "pretrain": {"recipe": "small", "tokens": 512},
     "finetune_lm": {"recipe": "small"},
+    "finetune_lm_tokens": {"places": 512},
     "classifier": {name: {"recipe": "quick"} for name in STARTS},
     "epochs": {name: {"12": 2, "all": {"places": 1}} for name in STARTS},
     "blend": {"recipe": "quick"},
