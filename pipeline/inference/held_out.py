@@ -1,12 +1,14 @@
 """What a classifier says of documents that it has not seen: of each part of them, after training on the others."""
 
 import os
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context, parent_process
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import numpy as np
@@ -89,8 +91,13 @@ class HeldOut:
             if processes == 1:
                 answers: Iterator[np.ndarray] = (_of_part(*for_all, *part) for part in wanted)
             else:
-                pool = ProcessPoolExecutor(processes, get_context("spawn"), initializer=_keep, initargs=(for_all,))
-                answers = stack.enter_context(pool).map(_of_kept, wanted)
+                spawn = get_context("spawn")
+                handed = spawn.SimpleQueue()
+                pool = ProcessPoolExecutor(processes, spawn, initializer=_keep, initargs=(handed,))
+                stack.enter_context(pool)  # when it is stopped it waits for the parts that are begun, some seconds
+                with _deaf_to_ctrl_c():
+                    answers = pool.map(_of_kept, wanted)
+                threading.Thread(target=_hand_out, args=(handed, for_all, processes), daemon=True).start()
             for (name, _, held_N), part_NC in zip(wanted, track(answers, "linear models", len(wanted)), strict=True):
                 found[name][held_N] = part_NC
         return found
@@ -103,13 +110,33 @@ def _of_part(
     return fitted.predict_proba([texts[row] for row in held_N])
 
 
-_kept: list[tuple[Learners, list[str], np.ndarray]] = []  # of a process that trains for another
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """For the start of processes, which inherit it: Ctrl-C reaches them as well, and this one has the word."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
-def _keep(for_all: tuple[Learners, list[str], np.ndarray]) -> None:
+ForAll = tuple[Learners, list[str], np.ndarray]
+_kept: list[ForAll] = []  # of a process that trains for another
+
+
+def _hand_out(queue: "SimpleQueue[ForAll]", for_all: ForAll, processes: int) -> None:
+    """Give each process what all parts share, once it is there to take it.
+
+    As an argument of its start it would fill the pipe, and no process would start before the last one has imported all.
+    """
+    for _ in range(processes):
+        queue.put(for_all)
+
+
+def _keep(queue: "SimpleQueue[ForAll]") -> None:
     """Take what all parts share once, not with each of them; end with the process that asks, however it ends."""
-    _kept[:] = [for_all]
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    _kept[:] = [queue.get()]
 
 
 def _end_with_parent() -> None:

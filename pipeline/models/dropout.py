@@ -53,14 +53,31 @@ def random_bits(seeds_B: Tensor, site: int, shape: torch.Size) -> Tensor:
     are many, so a row and a column are combined in the fewest steps that leave no trace of this (measured in
     tests/models/test_dropout.py).
     """
-    positions = torch.arange(shape[1:-1].numel(), device=seeds_B.device)
-    rows = _mix(_mix(seeds_B)[:, None] + positions).to(torch.int32).view(*shape[:-1], 1)
-    columns_D = _mix(_mix(torch.arange(shape[-1], device=seeds_B.device)) + site).to(torch.int32)
+    hashed = _compiled_hashes if torch.compiler.is_compiling() else _hashes
+    rows_BT, columns_D = hashed(seeds_B, site, shape[1:-1].numel(), shape[-1])
+    rows = rows_BT.view(*shape[:-1], 1)
     bits = rows ^ columns_D  # (B, ..., D)
     bits *= FAST_1
     bits ^= bits >> 15
     bits *= FAST_2
     return bits
+
+
+def _hashes(seeds_B: Tensor, site: int, positions: int, channels: int) -> tuple[Tensor, Tensor]:
+    """Int32 hashes of the rows, (B, positions), and of the columns, (channels,)."""
+    position_T = torch.arange(positions, device=seeds_B.device)
+    rows_BT = _mix(_mix(seeds_B)[:, None] + position_T).to(torch.int32)
+    return rows_BT, _mix(_mix(torch.arange(channels, device=seeds_B.device)) + site).to(torch.int32)
+
+
+# torch.compile must not look into it: of torch 2.13 its code for a CPU has other bits for a fifth of the elements.
+_compiled_hashes = torch.library.custom_op("ulmfit::noise_hashes", _hashes, mutates_args=())
+
+
+@_compiled_hashes.register_fake
+def _(seeds_B: Tensor, site: int, positions: int, channels: int) -> tuple[Tensor, Tensor]:
+    rows_BT = seeds_B.new_empty(seeds_B.size(0), positions, dtype=torch.int32)
+    return rows_BT, seeds_B.new_empty(channels, dtype=torch.int32)
 
 
 def _mix(numbers: Tensor) -> Tensor:

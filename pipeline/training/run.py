@@ -14,6 +14,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.data import DataLoader, Dataset
 
 from pipeline.base.errors import UserError
+from pipeline.training.compiling import compile_stacks
 from pipeline.training.curve import write_curve
 from pipeline.training.module import Phase, TrainingModule
 from pipeline.training.place import Place
@@ -64,6 +65,8 @@ def run_phases(
     batch), `tokens_in_step` (of the global batch) and whatever the module's `micro_batches` reads.
     """
     torch.set_num_threads(place.threads)
+    if place.hardware.compile:
+        compile_stacks(module.network, place.device)
     module.resume = resume
     module.tries = place.tries_micro_batch
     state = resume.load() if resume else None
