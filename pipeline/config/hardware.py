@@ -28,7 +28,7 @@ class HardwareConfig:
     workers: Annotated[int, Field(ge=0)] = 0
     # Threads of one process; auto follows the processors this process may use and its quota.
     threads: Literal["auto"] | Count = "auto"
-    # Compile the blocks of a Transformer for training (torch.compile; on a CPU it needs a C++ compiler): a minute or two
+    # Compile the blocks of a Transformer for training (torch.compile; a C++ compiler on a CPU): a minute or two
     # at the start of a stage, then faster steps in less memory. Results differ by rounding.
     compile: bool = False
 
