@@ -13,7 +13,7 @@ from benchmarks.ablations import gather as ablations
 from benchmarks.ablations import paths as ablation_paths
 from benchmarks.low_shot import gather as low_shot
 from benchmarks.low_shot import paths as low_shot_paths
-from benchmarks.studies.repro import STUDIES, shown, targets
+from benchmarks.studies.repro import STUDIES, before_rows, rows_of, shares, shown, targets
 from pipeline.base.errors import UserError
 from pipeline.config.read import read_yaml
 from tests.source import ROOT, closure, is_empty, sources
@@ -133,3 +133,26 @@ def test_dvc_sees_the_rows_only_while_a_study_runs(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("dvc.yaml"))
     with pytest.raises(UserError, match="low_shot"):
         targets("low_shots", [])
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_rows_made_at_once_need_nothing_of_each_other(graph: dict[str, list[PipelineStage]], study: str) -> None:
+    stages = {stage.name: stage for stage in graph[study]}
+    wanted = rows_of(list(stages), [])
+    assert set(wanted) == {stage.name for stage in rows(graph[study])}
+    made = shares(wanted, 3)
+    assert sorted(name for share in made for name in share) == sorted(wanted)
+    assert max(map(len, made)) - min(map(len, made)) <= max(map(len, shares(wanted, len(wanted))))
+    for share in made:
+        elsewhere = outs([stages[name] for name in wanted if name not in share])
+        read = {dep.as_posix() for name in share for dep in deps(stages[name])}
+        assert not read & elsewhere
+
+
+def test_only_what_wanted_rows_share_is_made_before_them(graph: dict[str, list[PipelineStage]]) -> None:
+    names = [stage.name for stage in graph["low_shot"]]
+    wanted = rows_of(names, ["*@trec-100-*"])
+    assert {name.partition("@")[2].split("-")[0] for name in wanted} == {"trec"}
+    before = before_rows(names, wanted)
+    assert {"generic_model", "domain_model@trec", "lsa@trec", "start@trec-domain"} <= set(before)
+    assert not [name for name in before if "imdb" in name or name.startswith(("gather", "figure"))]
