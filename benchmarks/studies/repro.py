@@ -91,7 +91,9 @@ def side_by_side(study: str, stages: Sequence[str], jobs: int, options: Sequence
     if code := _repro(targets(study, before_rows(names, rows)), options).wait():
         return code
     threads = str(max(1, usable_processors() // jobs))
-    running = [_repro(targets(study, share), options, {"OMP_NUM_THREADS": threads}) for share in shares(rows, jobs)]
+    # Single stages: to look at one that several need, DVC would lock it, even when it finds nothing to do.
+    alone = [*options, "--single-item"]
+    running = [_repro(targets(study, share), alone, {"OMP_NUM_THREADS": threads}) for share in shares(rows, jobs)]
     return max(one.wait() for one in running)
 
 
