@@ -25,6 +25,7 @@ GPU_PEAKS = (
     ("T4", 65e12, 8.1e12),
     ("V100", 125e12, 15.7e12),
 )
+OF_RUNS = ("results", "dvc.lock", "benchmarks/results", "docs/results")  # tracked, and written by runs
 
 
 def usable_processors() -> int:
@@ -104,7 +105,6 @@ def processor_name() -> str:
 def describe(device: str, processes: int, threads: int, precision: str, micro_batch: int) -> dict[str, Any]:
     """What stands beside a result, for run.json: the fingerprint under which bits repeat, and the commit."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    commit = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     return {
         "hardware": {
             "device": torch.cuda.get_device_name() if device == "cuda" else processor_name(),
@@ -119,5 +119,19 @@ def describe(device: str, processes: int, threads: int, precision: str, micro_ba
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "pytorch-lightning", "tokenizers", "numpy")},
         },
-        "commit": commit.stdout.strip() or None,
+        "commit": commit(),
     }
+
+
+def commit() -> str | None:
+    """The commit of the repository, with "-dirty" where something other than results has changed since; None without git.
+
+    A run changes its own results, tracked as they are, before it is over.
+    """
+    name = _git("describe", "--always")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *(f":!{path}" for path in OF_RUNS))
+    return f"{name}-dirty" if name and changed else name or None
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], capture_output=True, text=True, check=False).stdout.strip()
