@@ -124,7 +124,7 @@ def describe(device: str, processes: int, threads: int, precision: str, micro_ba
 
 
 def commit() -> str | None:
-    """The commit of the repository, with "-dirty" where something other than results has changed since; None without git.
+    """The repository's commit, with "-dirty" where something other than results has changed since; None without git.
 
     A run changes its own results, tracked as they are, before it is over.
     """
