@@ -2,21 +2,19 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from benchmarks import common, families
 from pipeline.base.errors import UserError
-from pipeline.base.files import read_json, write_json
+from pipeline.base.files import read_json
 from pipeline.config.choices import SCHEMAS
-from pipeline.config.read import load, parse
+from pipeline.config.read import parse
 from pipeline.config.suitable import one_way, reading, unsuitable
-from tests.source import ROOT
-from tests.workspace import CONFIGS, copies, make
+from tests.benchmarks import small_families
+from tests.workspace import copies, make
 
-LSTM = {"backbone": "lstm", "layers": 2, "width": 32, "hidden": 48}
 HEADERS = ("--pretrain-tokens", "768", "--domain-tokens", "768", "--seeds", "1")
 
 
@@ -29,28 +27,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Configs with the names that the benchmark asks for, and places for what it writes."""
-    for family in families.FAMILIES:
-        kind = read_model(family.model).get("family", "decoder")
-        model = LSTM if "lstm" in family.model else CONFIGS["model"] | {"family": kind}
-        write_json(tmp_path / f"configs/model/{family.model}.yaml", model)
-        if family.recipe:
-            recipe = load(SCHEMAS["pretrain"], ROOT / f"configs/pretrain/{family.recipe}.yaml")
-            for stage in ("pretrain", "finetune_lm"):
-                short = CONFIGS[stage] | {"objective": recipe.objective}
-                write_json(tmp_path / f"configs/{stage}/{family.recipe}.yaml", short)
-    for name in (families.CLASSIFIER, families.FROM_SCRATCH):
-        write_json(
-            tmp_path / f"configs/classifier/{name}.yaml", CONFIGS["classifier"] | {"epochs": 1, "unfreeze": "full"}
-        )
+    small_families.write(tmp_path / "configs")
     monkeypatch.setattr(families, "CONFIGS", tmp_path / "configs")
     monkeypatch.setattr(common, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(common, "DRAWINGS", tmp_path / "drawings")
     return tmp_path
-
-
-def read_model(name: str) -> dict[str, Any]:
-    """A shipped config of a network."""
-    return families.read_yaml(ROOT / f"configs/model/{name}.yaml")
 
 
 @pytest.mark.parametrize("family", families.FAMILIES, ids=lambda family: family.name)
