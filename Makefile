@@ -19,7 +19,7 @@ WORKERS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
-BENCHMARKS := $(filter-out common full_size,$(patsubst benchmarks/%.py,%,$(wildcard benchmarks/*.py)))
+BENCHMARKS := $(filter-out common full_size larger_than_memory,$(patsubst benchmarks/%.py,%,$(wildcard benchmarks/*.py)))
 BENCHMARKS += $(filter-out $(addprefix speed.,turns pairs corpus profile),$(patsubst benchmarks/speed/%.py,speed.%,$(wildcard benchmarks/speed/*.py)))
 # DVC starts each stage as `python -m stages.NAME`: that must be the environment's Python.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
