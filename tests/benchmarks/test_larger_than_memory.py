@@ -38,27 +38,8 @@ def test_every_stage_runs_and_says_its_peak(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(common, "RESULTS", tmp_path / "results")
-    words = [
-        "the",
-        "ship",
-        "left",
-        "its",
-        "harbour.",
-        "apples",
-        "were",
-        "ripe",
-        "in",
-        "the",
-        "orchard.",
-        "soup",
-        "stood",
-        "on",
-        "the",
-        "stove.",
-        "nobody",
-        "slept",
-    ]
-    texts = [" ".join(words[place % len(words) :] + words) for place in range(40)]
+    words = ["ship", "harbour.", "apples", "orchard.", "soup", "stove.", "nobody", "slept", "until", "morning"]
+    texts = [" ".join(words[place % len(words) :] + 3 * words) for place in range(40)]
     monkeypatch.setattr(larger_than_memory, "articles", lambda data, most: texts)
     larger_than_memory.main("--gigabytes", "0.002", "--limit-gigabytes", "8", "--work", str(tmp_path / "work"))
     found = read_json(tmp_path / "results/larger_than_memory.json")
