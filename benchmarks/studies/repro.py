@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
@@ -62,18 +63,15 @@ def before_rows(names: Sequence[str], rows: Sequence[str]) -> list[str]:
     return [name for name in others if "@" not in name or _item(name)[0] in corpora]
 
 
-def shares(rows: Sequence[str], jobs: int) -> list[list[str]]:
-    """Rows as so many lists, none of which needs a row of another.
+def groups(rows: Sequence[str]) -> list[list[str]]:
+    """Rows as lists, none of which needs a row of another, the longest first.
 
     Those of one corpus and seed, the first and the last word of a name, stay together: a blend reads others of them.
     """
-    groups: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str], list[str]] = {}
     for name in rows:
-        groups.setdefault((_item(name)[0], _item(name)[-1]), []).append(name)
-    made: list[list[str]] = [[] for _ in range(jobs)]
-    for group in sorted(groups.values(), key=len, reverse=True):
-        min(made, key=len).extend(group)
-    return [share for share in made if share]
+        found.setdefault((_item(name)[0], _item(name)[-1]), []).append(name)
+    return sorted(found.values(), key=len, reverse=True)
 
 
 def _item(name: str) -> list[str]:
@@ -90,11 +88,11 @@ def side_by_side(study: str, stages: Sequence[str], jobs: int, options: Sequence
         raise UserError(f"{study}: {' '.join(stages)} names no row; rows are called such as {names[-1]}")
     if code := _repro(targets(study, before_rows(names, rows)), options).wait():
         return code
-    threads = str(max(1, usable_processors() // jobs))
+    threads = {"OMP_NUM_THREADS": str(max(1, usable_processors() // jobs))}
     # Single stages: to look at one that several need, DVC would lock it, even when it finds nothing to do.
     alone = [*options, "--single-item"]
-    running = [_repro(targets(study, share), alone, {"OMP_NUM_THREADS": threads}) for share in shares(rows, jobs)]
-    return max(one.wait() for one in running)
+    with ThreadPoolExecutor(jobs) as pool:
+        return max(pool.map(lambda group: _repro(targets(study, group), alone, threads).wait(), groups(rows)))
 
 
 def _repro(
