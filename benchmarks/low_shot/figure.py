@@ -37,7 +37,7 @@ def main(corpus: str) -> None:
 
 def draw(corpus: str, cells: list[dict[str, Any]]) -> Figure:
     """A line for each system: mean over seeds, with a band of one standard deviation to either side."""
-    figure = Figure(figsize=(7, 4.4))
+    figure = Figure(figsize=(7.5, 4))
     axes = figure.subplots()
     for system, (_, name) in SYSTEMS.items():
         some = [cell for cell in cells if system in cell["systems"]]
@@ -58,7 +58,7 @@ def draw(corpus: str, cells: list[dict[str, Any]]) -> Figure:
     axes.set_ylabel("test error in %")
     axes.set_title(f"{corpus}: {cells[0]['documents']:,} test documents; bands are one sd over seeds", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 
