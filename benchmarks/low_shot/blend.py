@@ -34,6 +34,7 @@ def main(corpus: str, labels: str, seed: str) -> None:
     network = read_said(row(START, corpus, labels, seed))
     linear = read_said(row("linear", corpus, labels, seed))
     found: dict[str, Any] = {"weights": asdict(Weights())}
+    held_out: dict[str, np.ndarray] = {}
 
     def blended() -> np.ndarray:
         if labels != ALL and not enough(labelled.train.labels):
@@ -43,6 +44,8 @@ def main(corpus: str, labels: str, seed: str) -> None:
             judged = Judged("the validation part", labelled.validation.labels, network["validation"], said_of)
         else:
             judged = in_parts(labelled, corpus, labels, int(seed))
+        held_out.update(labels_held_out=judged.labels, network_held_out=judged.network_NC)
+        held_out.update({f"{name}_held_out": said_NC for name, said_NC in judged.linear_NC.items()})
         weights, best = judged.weights(), judged.best
         found.update(weights=asdict(weights), linear=best, log_loss=judged.losses(), judged_by=len(judged.labels))
         return weights.pooled(network[START], linear[best], False) if weights.linear > 0 else network[START]
@@ -50,7 +53,8 @@ def main(corpus: str, labels: str, seed: str) -> None:
     said = timed(blended)
     used = len(labelled.train) + (len(labelled.validation) if labels == ALL else 0)
     about = {"corpus": corpus, "labels": labels, "seed": int(seed), "train": used, "blend": found}
-    write_row(row("blend", corpus, labels, seed), about, test.labels, {"blend": said})
+    # Kept, so that another way of weighing can be tried without training anything again.
+    write_row(row("blend", corpus, labels, seed), about, test.labels, {"blend": said}, held_out)
 
 
 def in_parts(labelled: Labelled, corpus: str, labels: str, seed: int) -> Judged:

@@ -17,7 +17,8 @@ from benchmarks.low_shot import blend, figure, gather, language_model, linear, l
 from benchmarks.studies.rows import read_row, read_said
 from pipeline.base.errors import UserError
 from pipeline.base.files import read_json, write_json
-from pipeline.linear.blend import Weights
+from pipeline.linear.blend import Weights, log_odds
+from pipeline.linear.loss import log_loss
 from pipeline.text.prepared import read_labels, read_texts
 from tests.benchmarks import small_study
 
@@ -135,6 +136,11 @@ def test_the_blend_says_what_its_weights_make_of_network_and_linear_model(finish
         said_NC = read_said(paths.row("blend", *cell))["blend"]
         np.testing.assert_allclose(said_NC, weights.pooled(network_NC, linear_NC, False), atol=1e-6)
         assert found["judged_by"] == (12 if cell[1] == "12" else 16)
+        said = read_said(paths.row("blend", *cell))
+        truth = said["labels_held_out"].astype(int)
+        loss = log_loss(log_odds(said["network_held_out"], False), truth)
+        assert loss == pytest.approx(found["log_loss"]["network"], abs=1e-4)
+        assert len(said[f"{found['linear']}_held_out"]) == len(truth) == found["judged_by"]
 
 
 def test_the_table_has_every_system_and_what_is_missing_is_left_out(
