@@ -50,13 +50,13 @@ def test_ctrl_c_ends_all_of_them_with_one_line(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "begins\n"
     helpers: list[psutil.Process] = []
-    # A helper that has worked for a second is past its imports.
-    while not any(each.cpu_times().user > 5 for each in helpers):
+    # Whether it still imports or trains already by then, it must not say a word; parts that are begun are ended first.
+    while not any(each.cpu_times().user > 2 for each in helpers):
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
         helpers = [each for each in psutil.Process(process.pid).children() if "spawn_main" in str(each.cmdline())]
     os.killpg(process.pid, signal.SIGINT)
-    out, errors = process.communicate(timeout=20)
+    out, errors = process.communicate(timeout=90)
     assert "has ended by itself" not in out
     assert "Traceback" not in errors, errors
     assert process.returncode != 0
