@@ -1,4 +1,4 @@
-"""Stage blend: weigh the network against a linear model on unseen documents (`python -m stages.blend`)."""
+"""Stage blend: weigh the network and linear models on unseen documents (`python -m stages.blend`)."""
 
 from dataclasses import asdict
 from functools import cache
@@ -35,7 +35,7 @@ def main() -> None:
     labels, (texts, given) = tuple(task["labels"]), part("train")
     if config.weight == "none" or not enough(given):
         why = "`weight: none`" if config.weight == "none" else "too few labels to hold any out"
-        write(Blend(labels, Weights(), None), {"judged_by": why, "documents": 0}, f"the network alone: {why}")
+        write(Blend(labels, Weights(), {}), {"judged_by": why, "documents": 0}, f"the network alone: {why}")
         return
 
     learners = Learners.open(task, Path("models/lsa"), Path("data/prepared/domain/train.parquet"))
@@ -52,8 +52,8 @@ def main() -> None:
     else:
         judged = judge_in_parts(config, texts, given, learners)
     weights, losses = judged.weights(), judged.losses()
-    about = {"judged_by": judged.by, "documents": len(judged.labels), "linear": judged.best, "log_loss": losses}
-    blend = Blend(labels, weights, whole(judged.best) if weights.linear > 0 else None)
+    about = {"judged_by": judged.by, "documents": len(judged.labels), "log_loss": losses}
+    blend = Blend(labels, weights, {name: whole(name) for name in weights.linear})
     said = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
     write(blend, about, f"linear share {weights.linear_share:.2f}, judged by {judged.by}; log loss: {said}")
 

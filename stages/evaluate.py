@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,14 +50,16 @@ def main() -> None:
     directions = {direction: predict(CLASSIFIER / direction) for direction in choice("directions")}
     network_NC = np.mean(list(directions.values()), axis=0)
     blend = load_blend(CLASSIFIER / FOLDER)
-    pipeline_NC = blend.blended(network_NC, texts)
+    linear_NC = blend.said_by_linear(texts)
+    pipeline_NC = blend.pooled(network_NC, linear_NC)
     baselines = read_predictions("results/baselines/predictions.parquet").systems
     systems = {"pipeline": pipeline_NC, "scratch": predict(Path("models/scratch")), **baselines}
 
     carried_NC = carried(labels, len(names), multilabel)
     members = directions if len(directions) > 1 else {}
-    if blend.linear is not None:
-        members = {"network": network_NC, "linear": blend.linear.predict_proba(texts), **members}
+    if linear_NC:
+        alone = replace(blend.weights, network=0.0).pooled(network_NC, linear_NC, multilabel)
+        members = {"network": network_NC, "linear": alone, **members}
     test = {
         "documents": len(texts),
         "classes": len(names),

@@ -1,4 +1,4 @@
-"""Row of the low-shot study: network and linear model as one (`python -m benchmarks.low_shot.blend imdb 100 1`).
+"""Row of the low-shot study: network and linear models as one (`python -m benchmarks.low_shot.blend imdb 100 1`).
 
 As the stage blend does it: few labels are all trained on, so the weights are those that fit what models of the others
 say of each part; with all labels the validation part judges. The network is the one that starts from `domain`.
@@ -46,9 +46,9 @@ def main(corpus: str, labels: str, seed: str) -> None:
             judged = in_parts(labelled, corpus, labels, int(seed))
         held_out.update(labels_held_out=judged.labels, network_held_out=judged.network_NC)
         held_out.update({f"{name}_held_out": said_NC for name, said_NC in judged.linear_NC.items()})
-        weights, best = judged.weights(), judged.best
-        found.update(weights=asdict(weights), linear=best, log_loss=judged.losses(), judged_by=len(judged.labels))
-        return weights.pooled(network[START], linear[best], False) if weights.linear > 0 else network[START]
+        weights = judged.weights()
+        found.update(weights=asdict(weights), log_loss=judged.losses(), judged_by=len(judged.labels))
+        return weights.pooled(network[START], linear, False)
 
     said = timed(blended)
     used = len(labelled.train) + (len(labelled.validation) if labels == ALL else 0)

@@ -24,7 +24,7 @@ SYSTEMS = {
     "scratch": ("scratch", "from scratch"),
     "generic": ("generic", "generic"),
     "domain": ("domain", "generic + domain"),
-    "blend": ("blend", "blend with a linear model"),
+    "blend": ("blend", "blend with linear models"),
     "self_trained": ("linear", "self-trained linear model"),
     "tfidf_lr": ("linear", "TF-IDF + LR"),
     "nb_svm": ("linear", "NB-SVM"),

@@ -98,9 +98,9 @@ def _load(args: argparse.Namespace) -> "Predictor":
     predictor = Predictor.load(args.model, device=args.device, precision=args.precision, batch_tokens=args.batch_tokens)
     if len(predictor.directions) > 1:
         print(f"{args.model}: averages {' and '.join(predictor.directions)}", file=sys.stderr)
-    if predictor.blend is not None and predictor.blend.linear is not None:
-        share = predictor.blend.weights.linear_share
-        print(f"{args.model}: blended with a linear model of weight {share:.2f}", file=sys.stderr)
+    if predictor.blend is not None and predictor.blend.linear:
+        share, names = predictor.blend.weights.linear_share, ", ".join(predictor.blend.linear)
+        print(f"{args.model}: blended with linear models ({names}) of weight {share:.2f}", file=sys.stderr)
     return predictor
 
 

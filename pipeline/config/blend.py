@@ -12,7 +12,7 @@ FOLDER = "blend"  # of the finished blend, in models/classifier beside the folde
 
 @dataclass(frozen=True, kw_only=True)
 class BlendConfig:
-    """Wide and deep: a linear model over n-grams beside the network, and the weights of both."""
+    """Wide and deep: linear models over n-grams beside the network, and the weights of all."""
 
     # auto: those that predict best what neither has seen; none: the network alone.
     weight: Literal["auto", "none"] = "auto"

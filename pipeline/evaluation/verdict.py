@@ -16,7 +16,7 @@ NAMES = {
 # What the pipeline blends or averages -> its name for people, in the order of tables.
 MEMBERS = {
     "network": "the network alone",
-    "linear": "the linear model alone",
+    "linear": "the linear models alone",
     "forward": "forward alone",
     "backward": "backward alone",
 }
@@ -54,9 +54,12 @@ def weighing(blend: Mapping[str, Any]) -> str | None:
     """One sentence about results/blend/metrics.json; None where the network is alone."""
     if not blend["linear_share"]:
         return None
-    share, alone = blend["linear_share"], {name: blend["log_loss"][name] for name in ("network", blend["linear"])}
-    losses = f"{alone['network']:.3f} and {alone[blend['linear']]:.3f} alone, {blend['log_loss']['blend']:.3f} together"
+    losses, linear = blend["log_loss"], blend["weights"]["linear"]
+    total = blend["weights"]["network"] + sum(linear.values())
+    shares = {"the network": blend["weights"]["network"] / total} | {NAMES[n]: w / total for n, w in linear.items()}
+    alone = {"the network": losses["network"]} | {NAMES[name]: losses[name] for name in linear}
+    said = [f"{name} {shares[name]:.2f} ({alone[name]:.3f})" for name in shares]
     return (
-        f"The network has a weight of {1 - share:.2f} and {NAMES[blend['linear']]} of {share:.2f}, judged by "
-        f"{blend['judged_by']} (log loss {losses})."
+        f"Shares in the blend, judged by {blend['judged_by']} (log loss): {', '.join(said)}; "
+        f"together {losses['blend']:.3f}."
     )

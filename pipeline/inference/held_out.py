@@ -3,16 +3,17 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context, parent_process
-from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import numpy as np
+from joblib import Parallel, delayed
 
+from pipeline.base.errors import UserError
 from pipeline.base.progress import track
 from pipeline.classifier.artifact import LoadedClassifier
 from pipeline.classifier.data import Task
@@ -85,21 +86,26 @@ class HeldOut:
         """The same by each linear model, by its name; each processor trains one at a time."""
         wanted = [(name, *fold) for name in learners.names for fold in self.folds]
         found = {name: np.zeros((len(self.texts), learners.classes)) for name in learners.names}
-        for_all = (learners, self.texts, labels)
         processes = min(usable_processors(), len(wanted))
-        with ExitStack() as stack:
-            if processes == 1:
-                answers: Iterator[np.ndarray] = (_of_part(*for_all, *part) for part in wanted)
-            else:
-                spawn = get_context("spawn")
-                handed = spawn.SimpleQueue()
-                pool = ProcessPoolExecutor(processes, spawn, initializer=_keep, initargs=(handed,))
-                stack.enter_context(pool)  # when it is stopped it waits for the parts that are begun, some seconds
-                with _deaf_to_ctrl_c():
-                    answers = pool.map(_of_kept, wanted)
-                threading.Thread(target=_hand_out, args=(handed, for_all, processes), daemon=True).start()
+        side_by_side = Parallel(
+            processes,
+            return_as="generator",
+            batch_size=1,
+            pre_dispatch="all",
+            max_nbytes=None,
+            initializer=_end_with,
+            initargs=(os.getpid(),),
+        )
+        with _deaf_to_ctrl_c():
+            answers = side_by_side(delayed(_of_part)(learners, self.texts, labels, *part) for part in wanted)
+        try:
             for (name, _, held_N), part_NC in zip(wanted, track(answers, "linear models", len(wanted)), strict=True):
                 found[name][held_N] = part_NC
+        except BrokenExecutor as error:
+            raise UserError(
+                f"a process that trains linear models was killed, most likely for want of memory; {processes} train "
+                f"side by side, fewer with OMP_NUM_THREADS={max(1, processes // 2)}"
+            ) from error
         return found
 
 
@@ -120,30 +126,12 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-ForAll = tuple[Learners, list[str], np.ndarray]
-_kept: list[ForAll] = []  # of a process that trains for another
+def _end_with(parent: int) -> None:
+    """Have this process end with the one that asks, which may be killed, not minutes later."""
 
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
 
-def _hand_out(queue: "SimpleQueue[ForAll]", for_all: ForAll, processes: int) -> None:
-    """Give each process what all parts share, once it is there to take it.
-
-    As an argument of its start it would fill the pipe, and no process would start before the last one has imported all.
-    """
-    for _ in range(processes):
-        queue.put(for_all)
-
-
-def _keep(queue: "SimpleQueue[ForAll]") -> None:
-    """Take what all parts share once, not with each of them; end with the process that asks, however it ends."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _kept[:] = [queue.get()]
-
-
-def _end_with_parent() -> None:
-    if (parent := parent_process()) is not None:
-        parent.join()
-    os._exit(1)
-
-
-def _of_kept(part: tuple[str, np.ndarray, np.ndarray]) -> np.ndarray:
-    return _of_part(*_kept[0], *part)
+    threading.Thread(target=watch, daemon=True).start()

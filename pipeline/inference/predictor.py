@@ -27,7 +27,7 @@ CHARACTERS_PER_TOKEN = 256
 
 
 class Predictor:
-    """One or several classifiers with the same labels, whose probabilities are averaged, and perhaps a linear model.
+    """One or several classifiers with the same labels, whose probabilities are averaged, and perhaps linear models.
 
     Texts are read in batches of similar length; a text's probabilities do not depend on the others beyond rounding.
     In fp32, the default, they agree between machines to about 1e-6. `precision="auto"` takes bf16 where the processor
@@ -129,7 +129,7 @@ class Predictor:
 
 
 def _blend(folder: Path, labels: tuple[str, ...]) -> "Blend | None":
-    """The linear model beside the classifiers, if there is one."""
+    """The linear models beside the classifiers, if there are any."""
     if not folder.is_dir():
         return None
     from pipeline.linear.artifact import load_blend  # with scipy, which networks alone do without

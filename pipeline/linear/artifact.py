@@ -1,5 +1,6 @@
-"""The folder of a blend: the weights, and the linear model where it has one. No pickle: strings, arrays, numbers."""
+"""The folder of a blend: the weights, and the linear models that have one. No pickle: strings, arrays, numbers."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,36 +22,51 @@ KINDS = {"words": word_ngrams, "tokens": token_ngrams}
 
 @dataclass(frozen=True)
 class Blend:
-    """A linear model to stand beside the network; None with weights that leave it out."""
+    """The linear models that stand beside the network; none where it is alone."""
 
     labels: tuple[str, ...]
     weights: Weights
-    linear: NgramClassifier | None
+    # By name: those that have a weight.
+    linear: Mapping[str, NgramClassifier]
+
+    def said_by_linear(self, texts: list[str]) -> dict[str, np.ndarray]:
+        """Probabilities (N, C) of each linear model; n-grams that two of them share are counted once."""
+        vocabularies = {id(one.vocabulary): one.vocabulary for one in self.linear.values()}
+        counts = {key: vocabulary.counts(texts) for key, vocabulary in vocabularies.items()}
+        return {name: one.probabilities(counts[id(one.vocabulary)]) for name, one in self.linear.items()}
 
     def blended(self, network_NC: np.ndarray, texts: list[str]) -> np.ndarray:
-        """The network's probabilities (N, C) of some texts, with the linear model's word on them."""
-        if self.linear is None:
+        """The network's probabilities (N, C) of some texts, with the linear models' word on them."""
+        return self.pooled(network_NC, self.said_by_linear(texts))
+
+    def pooled(self, network_NC: np.ndarray, linear_NC: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The same of what the linear models have said."""
+        if not self.linear:
             return network_NC
-        return self.weights.pooled(network_NC, self.linear.predict_proba(texts), self.linear.multilabel)
+        return self.weights.pooled(network_NC, linear_NC, any(one.multilabel for one in self.linear.values()))
 
 
 def save_blend(folder: Path, blend: Blend) -> None:
     """Write a blend; `folder` is replaced as a whole or left as it was."""
+    vocabularies = list({id(one.vocabulary): one.vocabulary for one in blend.linear.values()}.values())
+    about: dict[str, Any] = {}
+    arrays: dict[str, np.ndarray] = {}
+    for name, one in blend.linear.items():
+        about[name] = {
+            "vocabulary": next(place for place, each in enumerate(vocabularies) if each is one.vocabulary),
+            "multilabel": one.multilabel,
+            "temperature": one.model.temperature,
+            "settings": dict(one.settings),
+        }
+        own = {"weights_VC": one.model.weights_VC, "bias_C": one.model.bias_C}
+        own |= {} if one.idf_V is None else {"idf_V": one.idf_V}
+        arrays |= {f"{name}.{of}": np.ascontiguousarray(array, dtype=np.float32) for of, array in own.items()}
     config: dict[str, Any] = {"kind": "blend", "labels": list(blend.labels), "weights": asdict(blend.weights)}
-    linear = blend.linear
     with whole_folder(folder) as partial:
-        if linear is not None:
-            config["linear"] = {
-                "ngrams": _kind(linear.vocabulary.ngrams),
-                "multilabel": linear.multilabel,
-                "temperature": linear.model.temperature,
-                "settings": dict(linear.settings),
-            }
-            arrays = {"weights_VC": linear.model.weights_VC, "bias_C": linear.model.bias_C}
-            arrays |= {} if linear.idf_V is None else {"idf_V": linear.idf_V}
-            single = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
-            write_bytes(partial / ARRAYS, save(single))
-            write_json(partial / TERMS, list(linear.vocabulary.terms))
+        if blend.linear:
+            config |= {"linear": about, "ngrams": [_kind(vocabulary.ngrams) for vocabulary in vocabularies]}
+            write_bytes(partial / ARRAYS, save(arrays))
+            write_json(partial / TERMS, [list(vocabulary.terms) for vocabulary in vocabularies])
         write_json(partial / CONFIG, config)
 
 
@@ -58,19 +74,30 @@ def load_blend(folder: Path) -> Blend:
     """Read what `save_blend` wrote; a damaged folder is a `UserError`."""
     config = read_json(folder / CONFIG)
     try:
-        labels, weights, said = tuple(config["labels"]), Weights(**config["weights"]), config.get("linear")
-        if said is None:
-            return Blend(labels, weights, None)
-        terms, arrays = tuple(read_json(folder / TERMS)), load_file(folder / ARRAYS)
-        weights_VC, bias_C = arrays["weights_VC"], arrays["bias_C"]
-        if weights_VC.shape != (len(terms), len(labels)) or bias_C.shape != (len(labels),):
-            raise ValueError(f"{len(terms)} terms and {len(labels)} labels, but weights of {weights_VC.shape}")
-        vocabulary = Vocabulary(KINDS[said["ngrams"]["kind"]](said["ngrams"]["spaced"]), terms)
-        model = LinearModel(weights_VC, bias_C, float(said["temperature"]))
-    except (KeyError, TypeError, ValueError, SafetensorError, OSError) as error:
+        labels, weights, about = tuple(config["labels"]), Weights(**config["weights"]), config.get("linear", {})
+        if set(weights.linear) != set(about):
+            raise ValueError(f"weights of {sorted(weights.linear)}, but models {sorted(about)}")
+        if not about:
+            return Blend(labels, weights, {})
+        ngrams = [KINDS[one["kind"]](one["spaced"]) for one in config["ngrams"]]
+        terms = read_json(folder / TERMS)
+        vocabularies = [Vocabulary(kind, tuple(one)) for kind, one in zip(ngrams, terms, strict=True)]
+        arrays = load_file(folder / ARRAYS)
+        linear = {name: _linear(name, said, vocabularies, arrays, len(labels)) for name, said in about.items()}
+    except (KeyError, IndexError, TypeError, ValueError, SafetensorError, OSError) as error:
         raise UserError(f"{folder}: is not a whole blend ({error}); make it again with `dvc repro blend`") from error
-    linear = NgramClassifier(vocabulary, arrays.get("idf_V"), model, bool(said["multilabel"]), said["settings"])
     return Blend(labels, weights, linear)
+
+
+def _linear(
+    name: str, said: Mapping[str, Any], vocabularies: list[Vocabulary], arrays: Mapping[str, np.ndarray], classes: int
+) -> NgramClassifier:
+    vocabulary = vocabularies[said["vocabulary"]]
+    weights_VC, bias_C = arrays[f"{name}.weights_VC"], arrays[f"{name}.bias_C"]
+    if weights_VC.shape != (len(vocabulary.terms), classes) or bias_C.shape != (classes,):
+        raise ValueError(f"{name}: {len(vocabulary.terms)} terms, {classes} labels, but weights of {weights_VC.shape}")
+    model = LinearModel(weights_VC, bias_C, float(said["temperature"]))
+    return NgramClassifier(vocabulary, arrays.get(f"{name}.idf_V"), model, bool(said["multilabel"]), said["settings"])
 
 
 def _kind(ngrams: Ngrams) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""Wide and deep (Cheng et al. 2016, arXiv 1606.07792): a network and a linear model over n-grams as one classifier.
+"""Wide and deep (Cheng et al. 2016, arXiv 1606.07792): a network and linear models over n-grams as one classifier.
 
-The log odds of both are added, each times a weight: a logarithmic opinion pool, which is also a temperature for either.
+The log odds of all are added, each times a weight: a logarithmic opinion pool, which is also a temperature for each.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import expit, softmax
@@ -14,7 +14,9 @@ from pipeline.linear.loss import log_loss
 # Probabilities of single precision end about here; their logarithms must not.
 LEAST = 1e-7
 MOST = 20.0  # of a weight
-PRICE = 1e-4  # nats that a weight of one has to be worth: who says the same of all documents gets none
+# Nats, over all documents, that it costs to move a weight by one from its even share: a few documents cannot tell the
+# best of several models from a lucky one, many can.
+CAUTION = 3.0
 
 
 @dataclass(frozen=True)
@@ -22,16 +24,20 @@ class Weights:
     """What the log odds of each are multiplied by."""
 
     network: float = 1.0
-    linear: float = 0.0
+    # By name of the model; none of them is 0.
+    linear: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def linear_share(self) -> float:
-        """0: the network alone, 1: the linear model alone."""
-        return self.linear / (self.network + self.linear)
+        """0: the network alone, 1: the linear models alone."""
+        linear = sum(self.linear.values())
+        return linear / (self.network + linear)
 
-    def pooled(self, network_NC: np.ndarray, linear_NC: np.ndarray, multilabel: bool) -> np.ndarray:
-        """The probabilities (N, C) of both as one: rows sum to one or, with `multilabel`, each label has its own."""
-        scores_NC = self.network * log_odds(network_NC, multilabel) + self.linear * log_odds(linear_NC, multilabel)
+    def pooled(self, network_NC: np.ndarray, linear_NC: Mapping[str, np.ndarray], multilabel: bool) -> np.ndarray:
+        """The probabilities (N, C) of all as one: rows sum to one or, with `multilabel`, each label has its own."""
+        scores_NC = self.network * log_odds(network_NC, multilabel)
+        for name, weight in self.linear.items():
+            scores_NC = scores_NC + weight * log_odds(linear_NC[name], multilabel)
         return expit(scores_NC) if multilabel else softmax(scores_NC, axis=1)
 
 
@@ -41,26 +47,30 @@ def log_odds(probabilities_NC: np.ndarray, multilabel: bool) -> np.ndarray:
     return np.log(p_NC) - np.log1p(-p_NC) if multilabel else np.log(p_NC)
 
 
-def fit_weights(network_NC: np.ndarray, linear_NC: np.ndarray, labels: np.ndarray) -> Weights:
-    """The weights with the lowest log loss, none below 0.
+def fit_weights(network_NC: np.ndarray, linear_NC: Mapping[str, np.ndarray], labels: np.ndarray) -> Weights:
+    """The weights with the lowest log loss, none below 0, after a price for leaving the even shares.
+
+    Even are a half for the network and as much for the linear models together.
 
     Args:
         network_NC, linear_NC: probabilities of documents that the models have not seen.
         labels: (N,) class indices, or (N, C) booleans where a document may carry several labels.
     """
-
     from scipy.optimize import minimize  # what only weighs, and fits nothing, starts sooner without
 
-    def loss(weights: np.ndarray) -> float:
-        scores_NC = weights[0] * network + weights[1] * linear
-        return log_loss(scores_NC, labels) + PRICE * float(weights.sum())
+    said_MNC = np.stack([log_odds(one_NC, labels.ndim == 2) for one_NC in (network_NC, *linear_NC.values())])
+    even_M = np.array([0.5, *(0.5 / len(linear_NC) for _ in linear_NC)])
 
-    network, linear = (log_odds(one_NC, labels.ndim == 2) for one_NC in (network_NC, linear_NC))
+    def loss(weights_M: np.ndarray) -> float:
+        leaving = CAUTION / len(labels) * float(((weights_M - even_M) ** 2).sum())
+        return log_loss(np.tensordot(weights_M, said_MNC, 1), labels) + leaving
+
     # Convex, so that it does not matter where the search starts.
-    found = minimize(loss, np.array([0.5, 0.5]), bounds=[(0.0, MOST)] * 2, method="L-BFGS-B")
-    chosen = Weights(*(round(float(weight), 4) for weight in found.x))
-    # Where neither says anything, the labels' shares are all there is to know, and one of them has to say it.
-    return chosen if chosen.network + chosen.linear > 0 else Weights()
+    found = minimize(loss, even_M, bounds=[(0.0, MOST)] * len(even_M), method="L-BFGS-B")
+    network, *linear = (round(float(weight), 4) for weight in found.x)
+    chosen = Weights(network, {name: weight for name, weight in zip(linear_NC, linear, strict=True) if weight > 0})
+    # Where none says anything, the labels' shares are all there is to know, and one of them has to say it.
+    return chosen if chosen.network > 0 or chosen.linear else Weights()
 
 
 @dataclass(frozen=True)
@@ -75,25 +85,12 @@ class Judged:
     # By name of the model.
     linear_NC: Mapping[str, np.ndarray]
 
-    @property
-    def best(self) -> str:
-        """The linear model with the lowest log loss at the temperature that suits it, which its weight will be."""
-        return min(self.linear_NC, key=lambda name: self._loss_at_best(self.linear_NC[name]))
-
     def weights(self) -> Weights:
-        """Those of the network and of the best linear model."""
-        return fit_weights(self.network_NC, self.linear_NC[self.best], self.labels)
+        """Those of the network and of every linear model that has a say."""
+        return fit_weights(self.network_NC, self.linear_NC, self.labels)
 
     def losses(self) -> dict[str, float]:
         """Log loss of each model, and of the blend."""
-        both_NC = self.weights().pooled(self.network_NC, self.linear_NC[self.best], self.labels.ndim == 2)
-        models = {"network": self.network_NC, **self.linear_NC, "blend": both_NC}
-        return {name: self._loss(one_NC) for name, one_NC in models.items()}
-
-    def _loss_at_best(self, probabilities_NC: np.ndarray) -> float:
-        from pipeline.linear.selection import best_temperature  # with scikit-learn, which weighing does without
-
-        return best_temperature(log_odds(probabilities_NC, self.labels.ndim == 2), self.labels)[1]
-
-    def _loss(self, probabilities_NC: np.ndarray) -> float:
-        return log_loss(log_odds(probabilities_NC, self.labels.ndim == 2), self.labels)
+        all_NC = self.weights().pooled(self.network_NC, self.linear_NC, self.labels.ndim == 2)
+        models = {"network": self.network_NC, **self.linear_NC, "blend": all_NC}
+        return {name: log_loss(log_odds(one_NC, self.labels.ndim == 2), self.labels) for name, one_NC in models.items()}

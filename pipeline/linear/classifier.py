@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from pipeline.linear.features import Vocabulary, binarised, tf_idf
 from pipeline.linear.model import LinearModel
@@ -21,6 +22,9 @@ class NgramClassifier:
 
     def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
         """(N, C) float32: rows sum to one, or with `multilabel` each label has a probability of its own."""
-        counts_NV = self.vocabulary.counts(texts)
+        return self.probabilities(self.vocabulary.counts(texts))
+
+    def probabilities(self, counts_NV: csr_matrix) -> np.ndarray:
+        """The same of the vocabulary's counts."""
         features_NV = binarised(counts_NV) if self.idf_V is None else tf_idf(counts_NV, self.idf_V)
         return self.model.probabilities(features_NV, self.multilabel)

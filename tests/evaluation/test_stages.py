@@ -39,7 +39,10 @@ def task(root: Path, *, multilabel: bool = False, test_documents: int = 24) -> N
     saved(root / "models/classifier/backward", seed=5, direction="backward", multilabel=multilabel)
     texts = [f"{['sea', 'city', 'bread'][n % 3]} {TEXTS[n % 4]}" for n in range(12)]
     labels = np.eye(3, dtype=bool)[np.arange(12) % 3] if multilabel else np.arange(12) % 3
-    save_blend(root / "models/classifier/blend", Blend(LABELS, Weights(0.6, 0.3), nb_svm.fit(texts, labels, classes=3)))
+    save_blend(
+        root / "models/classifier/blend",
+        Blend(LABELS, Weights(0.6, {"nb_svm": 0.3}), {"nb_svm": nb_svm.fit(texts, labels, classes=3)}),
+    )
     saved(root / "models/scratch", seed=9, multilabel=multilabel)
     save_space(root / "models/lsa", None, spaced=True)
 

@@ -33,15 +33,18 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(usable_processors() == 1, reason="one processor trains without helpers")
-def test_ctrl_c_ends_all_of_them_with_one_line(tmp_path: Path) -> None:
-    script = tmp_path / "trains.py"
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(usable_processors() == 1, reason="one processor trains without helpers"),
+]
+
+
+def begun(script: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+    """A process that has its helpers train, and these."""
     script.write_text(SCRIPT)
-    root = str(Path(__file__).parents[2])
     process = subprocess.Popen(
         [sys.executable, str(script)],
-        env=os.environ | {"PYTHONPATH": root},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -50,14 +53,41 @@ def test_ctrl_c_ends_all_of_them_with_one_line(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "begins\n"
     helpers: list[psutil.Process] = []
-    # Whether it still imports or trains already by then, it must not say a word; parts that are begun are ended first.
-    while not any(each.cpu_times().user > 2 for each in helpers):
+    while not any(each.cpu_times().user > 3 for each in helpers):
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
-        helpers = [each for each in psutil.Process(process.pid).children() if "spawn_main" in str(each.cmdline())]
+        helpers = [each for each in psutil.Process(process.pid).children() if "popen_loky" in str(each.cmdline())]
+    return process, helpers
+
+
+def running(helpers: list[psutil.Process]) -> bool:
+    return any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in helpers)
+
+
+def test_ctrl_c_ends_all_of_them_with_one_line(tmp_path: Path) -> None:
+    process, helpers = begun(tmp_path / "trains.py")
     os.killpg(process.pid, signal.SIGINT)
-    out, errors = process.communicate(timeout=90)
+    out, errors = process.communicate(timeout=30)
     assert "has ended by itself" not in out
     assert "Traceback" not in errors, errors
-    assert process.returncode != 0
-    assert not [each for each in helpers if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    assert process.returncode == 130
+    assert not running(helpers)
+
+
+def test_one_that_is_killed_is_one_line(tmp_path: Path) -> None:
+    process, helpers = begun(tmp_path / "trains.py")
+    helpers[0].kill()
+    errors = process.communicate(timeout=60)[1]
+    assert "was killed, most likely for want of memory" in errors
+    assert "Traceback" not in errors, errors
+    assert process.returncode == 1
+    assert not running(helpers)
+
+
+def test_they_end_when_the_one_that_asked_is_killed(tmp_path: Path) -> None:
+    process, helpers = begun(tmp_path / "trains.py")
+    process.kill()
+    until = time.monotonic() + 60
+    while running(helpers):
+        assert time.monotonic() < until, "they train for nobody"
+        time.sleep(0.2)

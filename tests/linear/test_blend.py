@@ -1,7 +1,9 @@
 """Promises of the blend: it knows whom to trust, and is not knowingly worse than either."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,36 +28,56 @@ def says(skill: float, seed: int) -> np.ndarray:
     return softmax(skill**2 * np.eye(C)[LABELS] + skill * noise_NC, axis=1)
 
 
-def test_who_knows_nothing_gets_no_weight() -> None:
+def drawn(documents: int, seed: int) -> np.ndarray:
+    """Rows of a few documents, as many of each class."""
+    rows = np.random.Generator(np.random.PCG64(seed)).permutation(N // C)[: documents // C]
+    return np.concatenate([C * rows + label for label in range(C)])
+
+
+def test_who_guesses_gets_no_weight() -> None:
     guesses_NC = softmax(np.random.Generator(np.random.PCG64(9)).normal(size=(N, C)), axis=1)
-    for nothing_NC in (says(0.0, 2), guesses_NC):
-        assert fit_weights(says(2.0, 1), nothing_NC, LABELS).linear_share < 0.1
-        assert fit_weights(nothing_NC, says(2.0, 1), LABELS).linear_share > 0.9
+    assert fit_weights(says(2.0, 1), {"a": guesses_NC}, LABELS).linear_share < 0.1
+    assert fit_weights(guesses_NC, {"a": says(2.0, 1)}, LABELS).linear_share > 0.9
 
 
-def test_two_that_err_apart_are_better_together_and_calibrated() -> None:
-    network_NC, linear_NC = says(1.5, 1), says(1.5, 2)
+def test_all_that_err_apart_are_better_together_and_calibrated() -> None:
+    network_NC, linear_NC = says(1.5, 1), {"a": says(1.5, 2), "b": says(1.5, 5)}
     weights = fit_weights(network_NC, linear_NC, LABELS)
-    assert weights.network == pytest.approx(1, abs=0.2)
-    assert weights.linear == pytest.approx(1, abs=0.2)
+    assert [weights.network, *weights.linear.values()] == pytest.approx([1, 1, 1], abs=0.2)
     alone, together = (
         (one_NC.argmax(1) == LABELS).mean()
-        for one_NC in (says(1.5, 3), weights.pooled(says(1.5, 3), says(1.5, 4), False))
+        for one_NC in (says(1.5, 3), weights.pooled(says(1.5, 3), {"a": says(1.5, 4), "b": says(1.5, 6)}, False))
     )
-    assert together > alone + 0.05
+    assert together > alone + 0.1
 
 
 @pytest.mark.parametrize(("first", "second"), [(0.5, 2.0), (2.0, 0.5), (1.0, 1.0)])
 def test_on_what_it_was_judged_by_it_is_no_worse_than_either(first: float, second: float) -> None:
     judged = Judged("made-up documents", LABELS, says(first, 1), {"a": says(second, 2), "b": says(0.1, 3)})
     losses = judged.losses()
-    assert judged.best == "a"
-    assert losses["blend"] <= min(losses.values()) + 1e-3
+    assert losses["blend"] <= min(losses.values()) + 3e-3
+
+
+def test_few_documents_do_not_tell_the_best_of_several_from_a_lucky_one() -> None:
+    """Four models of equal worth: what few documents say of them is chance, and the even shares are the best."""
+    models = {name: says(1.0, seed) for seed, name in enumerate("abcd")}
+    unseen = {name: says(1.0, seed) for seed, name in enumerate("abcd", start=10)}
+    rights = []
+    for seed in range(20):
+        rows = drawn(20, seed)
+        some = {name: said_NC[rows] for name, said_NC in models.items()}
+        weights = fit_weights(np.full((len(rows), C), 1 / C), some, LABELS[rows])
+        assert set(weights.linear) == set("abcd")
+        together_NC = weights.pooled(np.full((N, C), 1 / C), unseen, False)
+        lucky = min(some, key=lambda name: log_loss(log_odds(some[name], False), LABELS[rows]))
+        rights.append(((together_NC.argmax(1) == LABELS).mean(), (unseen[lucky].argmax(1) == LABELS).mean()))
+    together, alone = np.mean(rights, axis=0)
+    assert together > alone + 0.1
 
 
 def test_a_network_that_is_too_sure_is_cooled_down() -> None:
     overconfident_NC = softmax(4 * np.log(says(1.0, 1)), axis=1)
-    weights = fit_weights(overconfident_NC, says(0.0, 2), LABELS)
+    weights = fit_weights(overconfident_NC, {"a": says(0.0, 2)}, LABELS)
     assert weights.network == pytest.approx(0.25, abs=0.06)
 
 
@@ -63,16 +85,16 @@ def test_labels_that_stand_alone_are_weighed_as_such() -> None:
     noise_NC = np.random.Generator(np.random.PCG64(5)).normal(size=(N, 2))
     carried_NC = np.stack([LABELS % 2 == 1, LABELS > 1], axis=1)
     knows_NC, guesses_NC = expit(8 * carried_NC - 4 + noise_NC), expit(noise_NC)
-    weights = fit_weights(knows_NC, guesses_NC, carried_NC)
+    weights = fit_weights(knows_NC, {"a": guesses_NC}, carried_NC)
     assert weights.linear_share < 0.2
-    both_NC = weights.pooled(knows_NC, guesses_NC, True)
+    both_NC = weights.pooled(knows_NC, {"a": guesses_NC}, True)
     assert ((both_NC > 0.5) == carried_NC).mean() > 0.95
 
 
 @pytest.mark.parametrize("multilabel", [False, True])
 def test_the_network_alone_is_left_as_it_is(multilabel: bool) -> None:
     network_NC = says(1.0, 1)
-    np.testing.assert_allclose(Weights().pooled(network_NC, says(1.0, 2), multilabel), network_NC, atol=1e-6)
+    np.testing.assert_allclose(Weights().pooled(network_NC, {"a": says(1.0, 2)}, multilabel), network_NC, atol=1e-6)
 
 
 def test_the_loss_is_that_of_the_log_odds() -> None:
@@ -93,19 +115,24 @@ def test_ngrams_are_counted_as_scikit_learn_counts_them(kind, spaced: bool) -> N
     assert (theirs.transform([*TEXTS, "nothing known 7"]) != again_NV).nnz == 0
 
 
-@pytest.mark.parametrize("learner", [nb_svm, tfidf_lr])
 @pytest.mark.parametrize("spaced", [True, False])
 @pytest.mark.parametrize("multilabel", [False, True])
-def test_a_blend_comes_back_from_its_folder(learner, spaced: bool, multilabel: bool, tmp_path: Path) -> None:
+def test_a_blend_comes_back_from_its_folder(spaced: bool, multilabel: bool, tmp_path: Path) -> None:
     texts = [f"{['red', 'blue'][n % 2]} page {n % 5}" for n in range(20)]
     labels = np.eye(2, dtype=bool)[np.arange(20) % 2] if multilabel else np.arange(20) % 2
-    fitted = learner.fit(texts, labels, classes=2, spaced=spaced)
-    save_blend(tmp_path / "blend", Blend(("red", "blue"), Weights(0.5, 0.25), fitted))
+    learners = {"nb_svm": nb_svm, "tfidf_lr": tfidf_lr}
+    fitted = {name: one.fit(texts, labels, classes=2, spaced=spaced) for name, one in learners.items()}
+    weights = Weights(0.5, {"nb_svm": 0.25, "tfidf_lr": 0.125})
+    save_blend(tmp_path / "blend", Blend(("red", "blue"), weights, fitted))
     loaded = load_blend(tmp_path / "blend")
     assert loaded.labels == ("red", "blue")
-    assert loaded.linear is not None
-    assert loaded.weights == Weights(0.5, 0.25)
-    np.testing.assert_allclose(loaded.linear.predict_proba(texts), fitted.predict_proba(texts), atol=1e-5)
+    assert loaded.weights == weights
+    said = loaded.said_by_linear(texts)
+    assert set(said) == set(learners)
+    for name, one in fitted.items():
+        np.testing.assert_allclose(said[name], one.predict_proba(texts), atol=1e-5)
+    network_NC = np.full((len(texts), 2), 0.5)
+    np.testing.assert_allclose(loaded.blended(network_NC, texts), weights.pooled(network_NC, said, multilabel))
     assert sorted(path.name for path in (tmp_path / "blend").iterdir()) == [
         "config.json",
         "linear.safetensors",
@@ -113,15 +140,26 @@ def test_a_blend_comes_back_from_its_folder(learner, spaced: bool, multilabel: b
     ]
 
 
+def test_terms_that_two_models_share_are_kept_once(tmp_path: Path) -> None:
+    fitted = nb_svm.fit(["red", "blue"] * 5, np.arange(10) % 2, classes=2)
+    save_blend(
+        tmp_path / "blend",
+        Blend(("a", "b"), Weights(0.5, {"one": 0.25, "two": 0.25}), dict.fromkeys(("one", "two"), fitted)),
+    )
+    assert json.loads((tmp_path / "blend/terms.json").read_text(encoding="utf-8")) == [list(fitted.vocabulary.terms)]
+    loaded = load_blend(tmp_path / "blend").linear
+    assert loaded["one"].vocabulary is loaded["two"].vocabulary
+
+
 def test_a_network_alone_has_no_linear_model(tmp_path: Path) -> None:
-    save_blend(tmp_path / "blend", Blend(("a", "b"), Weights(), None))
+    save_blend(tmp_path / "blend", Blend(("a", "b"), Weights(), {}))
     loaded = load_blend(tmp_path / "blend")
     probabilities_NC = np.array([[0.2, 0.8]])
     assert loaded.blended(probabilities_NC, ["text"]) is probabilities_NC
 
 
 def spoil_terms(folder: Path) -> None:
-    (folder / "terms.json").write_text('["one"]', encoding="utf-8")
+    (folder / "terms.json").write_text('[["one"]]', encoding="utf-8")
 
 
 def spoil_arrays(folder: Path) -> None:
@@ -129,16 +167,29 @@ def spoil_arrays(folder: Path) -> None:
     (folder / "linear.safetensors").write_bytes(whole[: len(whole) // 2])
 
 
-def spoil_kind(folder: Path) -> None:
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config["linear"]["ngrams"]["kind"] = "(a+)+"
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+def spoiled_config(change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        change(config)
+        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+    return spoil
 
 
-@pytest.mark.parametrize("spoil", [spoil_terms, spoil_arrays, spoil_kind, lambda f: (f / "terms.json").unlink()])
-def test_a_damaged_folder_is_one_line(spoil, tmp_path: Path) -> None:
+SPOILT = {
+    "terms": spoil_terms,
+    "arrays": spoil_arrays,
+    "no terms": lambda folder: (folder / "terms.json").unlink(),
+    "kind": spoiled_config(lambda config: config["ngrams"][0].update(kind="(a+)+")),
+    "vocabulary": spoiled_config(lambda config: config["linear"]["nb_svm"].update(vocabulary=1)),
+    "weights": spoiled_config(lambda config: config["weights"].update(linear={"another": 0.5})),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT.keys())
+def test_a_damaged_folder_is_one_line(spoil: Callable[[Path], None], tmp_path: Path) -> None:
     fitted = nb_svm.fit(["red", "blue"] * 5, np.arange(10) % 2, classes=2)
-    save_blend(tmp_path / "blend", Blend(("red", "blue"), Weights(0.5, 0.5), fitted))
+    save_blend(tmp_path / "blend", Blend(("red", "blue"), Weights(0.5, {"nb_svm": 0.5}), {"nb_svm": fitted}))
     spoil(tmp_path / "blend")
     with pytest.raises(UserError, match="blend") as caught:
         load_blend(tmp_path / "blend")

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.base.errors import UserError
 from pipeline.linear.artifact import Blend, load_blend, save_blend
-from pipeline.linear.blend import Judged, Weights
+from pipeline.linear.blend import Weights
 from pipeline.linear.learners import Learners
 from pipeline.linear.self_training import Unlabelled, balanced, surest
 from pipeline.linear.space import FEWEST, Space, learn_space, load_space, save_space
@@ -64,9 +64,8 @@ def test_six_labels_reach_words_that_none_of_them_has(learners: Learners, name: 
 def test_they_come_back_from_the_folder_of_a_blend(learners: Learners, tmp_path: Path) -> None:
     texts, labels_N = documents(40, 4)
     fitted = learners.fit("self_trained", texts, labels_N)
-    save_blend(tmp_path / "blend", Blend(("a", "b", "c"), Weights(0.5, 0.5), fitted))
-    loaded = load_blend(tmp_path / "blend").linear
-    assert loaded is not None
+    save_blend(tmp_path / "blend", Blend(("a", "b", "c"), Weights(0.5, {"it": 0.5}), {"it": fitted}))
+    loaded = load_blend(tmp_path / "blend").linear["it"]
     np.testing.assert_allclose(loaded.predict_proba(texts), fitted.predict_proba(texts), atol=1e-5)
 
 
@@ -98,16 +97,3 @@ def test_a_teacher_s_favourite_class_does_not_take_over() -> None:
     assert np.bincount(even_NC[kept].argmax(axis=1), minlength=3).min() >= 60
     left = np.setdiff1d(np.arange(500), kept)
     assert even_NC[kept].max(axis=1).mean() > even_NC[left].max(axis=1).mean()
-
-
-def test_a_model_that_is_too_sure_of_itself_can_still_be_the_best() -> None:
-    labels_N = np.arange(300) % 3
-    random = np.random.Generator(np.random.PCG64(2))
-    scores_NC = 2 * np.eye(3)[labels_N] + random.normal(size=(300, 3))
-
-    def said(scores_NC: np.ndarray) -> np.ndarray:
-        return np.exp(scores_NC) / np.exp(scores_NC).sum(axis=1, keepdims=True)
-
-    blind_NC = np.full((300, 3), 1 / 3)
-    judged = Judged("made-up documents", labels_N, blind_NC, {"sure": said(9 * scores_NC), "blind": blind_NC})
-    assert judged.best == "sure"

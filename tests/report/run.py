@@ -65,11 +65,10 @@ def write_run(
         root / "results/baselines/metrics.json", {"documents": 80, "test_documents": documents, "settings": settings}
     )
     blend = {
-        "weights": {"network": 0.6, "linear": 0.3},
+        "weights": {"network": 0.6, "linear": {"nb_svm": 0.3}},
         "linear_share": 0.3333,
         "judged_by": "5 parts of 80 documents",
         "documents": 80,
-        "linear": "nb_svm",
         "log_loss": {"network": 0.8, "nb_svm": 0.9, "tfidf_lr": 1.0, "blend": 0.7},
     }
     write_json(root / "results/blend/metrics.json", blend if blended else {"linear_share": 0.0})

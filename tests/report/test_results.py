@@ -37,11 +37,11 @@ def test_a_blend_shows_its_members_and_what_they_weigh(tmp_path, monkeypatch, ca
     assert [line[:26].rstrip() for line in table[1:4]] == [
         "pipeline",
         "  the network alone",
-        "  the linear model alone",
+        "  the linear models alone",
     ]
     assert (
-        "The network has a weight of 0.67 and NB-SVM of 0.33, judged by 5 parts of 80 documents "
-        "(log loss 0.800 and 0.900 alone, 0.700 together)."
+        "Shares in the blend, judged by 5 parts of 80 documents (log loss): "
+        "the network 0.67 (0.800), NB-SVM 0.33 (0.900); together 0.700."
     ) in text
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.base.files import read_json, write_json
 from pipeline.inference.predictor import Predictor
+from pipeline.linear.blend import CAUTION
 from tests.workspace import CONFIGS, contents, copies, environment, make, run
 
 pytestmark = pytest.mark.slow
@@ -37,7 +38,8 @@ def test_parts_of_the_training_documents_judge(blended: Path) -> None:
     assert metrics["judged_by"] == "2 parts of 48 documents"
     assert metrics["documents"] == 48
     assert set(metrics["log_loss"]) == {"network", "nb_svm", "tfidf_lr", "blend"}
-    assert metrics["log_loss"]["blend"] <= min(metrics["log_loss"].values()) + 1e-3
+    # With so few documents the weights stay near their even shares, at a price that is bounded.
+    assert metrics["log_loss"]["blend"] <= min(metrics["log_loss"].values()) + CAUTION / 48
     # The labels are told by words, which a linear model finds at once and a network of a few steps does not.
     assert metrics["linear_share"] > 0.5
 
