@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import groupby
@@ -17,11 +17,10 @@ MAX_WEIGHTS = 2**23  # of one model, features x classes; the solver keeps some t
 
 @dataclass(frozen=True)
 class Ngrams:
-    """What counts as a feature: runs of `low` to `high` words or characters, in lower case."""
+    """What counts as a feature: words or characters in lower case, alone and in runs of up to `longest`."""
 
     unit: str  # a regular expression that finds one word, or "character"
-    low: int
-    high: int
+    longest: int
 
 
 @cache
@@ -40,12 +39,12 @@ def word_ngrams(spaced: bool) -> Ngrams:
 
     Where words are not `spaced`, one to four characters in a row.
     """
-    return Ngrams(_letter() + "{2,}", 1, 2) if spaced else Ngrams("character", 1, 4)
+    return Ngrams(_letter() + "{2,}", 2) if spaced else Ngrams("character", 4)
 
 
 def token_ngrams(spaced: bool) -> Ngrams:
     """Like `word_ngrams`, with words of one letter and punctuation, which carry sentiment ("!", "?")."""
-    return Ngrams(_letter() + r"+|[^\w\s]", 1, 2) if spaced else Ngrams("character", 1, 4)
+    return Ngrams(_letter() + r"+|[^\w\s]", 2) if spaced else Ngrams("character", 4)
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,8 @@ class Vocabulary:
         """How often each n-gram occurs in each text: (N, V) float64."""
         columns, numbers, ends = [], [], [0]  # type: tuple[list[int], list[int], list[int]]
         for text in texts:
-            found = Counter(self._column[one] for one in occurrences(self.ngrams, text) if one in self._column)
+            found = Counter(map(self._column.get, occurrences(self.ngrams, text)))
+            found.pop(None, None)
             columns += sorted(found)
             numbers += [found[column] for column in sorted(found)]
             ends.append(len(columns))
@@ -70,15 +70,17 @@ class Vocabulary:
         return {term: column for column, term in enumerate(self.terms)}
 
 
-def occurrences(ngrams: Ngrams, text: str) -> Iterator[str]:
+def occurrences(ngrams: Ngrams, text: str) -> list[str]:
     """Every n-gram of a text, as scikit-learn's `CountVectorizer` finds them."""
     text = text.lower()
     characters = ngrams.unit == "character"
     units = re.sub(r"\s\s+", " ", text) if characters else re.findall(ngrams.unit, text)
     between = "" if characters else " "
-    for size in range(ngrams.low, ngrams.high + 1):
-        for start in range(len(units) - size + 1):
-            yield between.join(units[start : start + size])
+    found = of_size = list(units)
+    for size in range(2, ngrams.longest + 1):
+        of_size = [f"{start}{between}{unit}" for start, unit in zip(of_size, units[size - 1 :], strict=False)]
+        found = found + of_size
+    return found
 
 
 def learn(ngrams: Ngrams, texts: Sequence[str], classes: int) -> tuple[Vocabulary, csr_matrix]:
@@ -97,7 +99,7 @@ def most_frequent(
     from sklearn.feature_extraction.text import CountVectorizer  # a second to import, which prediction is spared
 
     unit: dict[str, str] = {"analyzer": "char"} if ngrams.unit == "character" else {"token_pattern": ngrams.unit}
-    sizes = (ngrams.low, ngrams.high)
+    sizes = (1, ngrams.longest)
     vectorizer = CountVectorizer(ngram_range=sizes, dtype=np.float64, max_features=most, min_df=in_documents, **unit)
     counts = vectorizer.fit_transform(texts)
     return Vocabulary(ngrams, tuple(vectorizer.get_feature_names_out().tolist())), counts
