@@ -59,9 +59,9 @@ class Vocabulary:
         columns, numbers, ends = [], [], [0]  # type: tuple[list[int], list[int], list[int]]
         for text in texts:
             found = Counter(map(self._column.get, occurrences(self.ngrams, text)))
-            found.pop(None, None)
-            columns += sorted(found)
-            numbers += [found[column] for column in sorted(found)]
+            known = sorted((column, number) for column, number in found.items() if column is not None)
+            columns += [column for column, _ in known]
+            numbers += [number for _, number in known]
             ends.append(len(columns))
         return csr_matrix((np.array(numbers, np.float64), columns, ends), (len(texts), len(self.terms)))
 
