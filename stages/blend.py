@@ -21,9 +21,11 @@ from pipeline.inference.predictor import Predictor
 from pipeline.linear.artifact import Blend, save_blend
 from pipeline.linear.blend import Judged, Weights
 from pipeline.linear.classifier import NgramClassifier
+from pipeline.linear.held_out import held_out
 from pipeline.linear.learners import Learners
 from pipeline.linear.selection import enough, folds
 from pipeline.text.prepared import read_labels, read_texts
+from pipeline.training.environment import usable_processors
 from pipeline.training.run import this_rank
 
 CLASSIFIER, TASK, TOKENS = Path("models/classifier"), Path("data/prepared/task"), Path("data/tokens/task")
@@ -66,12 +68,12 @@ def networks_on(texts: list[str]) -> np.ndarray:
 def judge_in_parts(config: BlendConfig, texts: list[str], given: np.ndarray, learners: Learners) -> Judged:
     """Each part of the training documents is predicted by models that were trained on the others."""
     parts = folds(given, config.folds, config.seed)
-    held_out = HeldOut(chosen("classifier", ClassifierConfig), chosen("hardware", HardwareConfig), texts, parts)
-    linear = held_out.of_linear(learners, given)
+    linear = held_out(learners, texts, given, parts, usable_processors())
+    trainings = HeldOut(chosen("classifier", ClassifierConfig), chosen("hardware", HardwareConfig), texts, parts)
     networks = []
     for direction in choice("directions"):
         task = Task.open(TASK, TOKENS, reverse=direction == "backward")
-        networks.append(held_out.of_network(Path("models/domain") / direction, task))
+        networks.append(trainings.of_network(Path("models/domain") / direction, task))
     return Judged(f"{len(parts)} parts of {len(texts):,} documents", given, np.mean(networks, axis=0), linear)
 
 

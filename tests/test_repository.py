@@ -106,12 +106,18 @@ def _calls(path: Path) -> list[tuple[str, dict[str, ast.expr], int]]:
     return found
 
 
+def _runs_processes(node: ast.ImportFrom) -> bool:
+    """joblib for processes of our own, and not for its files, which are pickles."""
+    return node.module == "joblib" and {alias.name for alias in node.names} <= {"Parallel", "delayed"}
+
+
 def test_no_file_is_read_in_a_way_that_could_run_code() -> None:
     wrong = []
     for path in CODE:
         for node in ast.walk(tree(path)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if isinstance(node, ast.ImportFrom) and not _runs_processes(node):
+                names += [node.module or ""]
             wrong += [
                 f"{path}: {name}"
                 for name in names

@@ -23,7 +23,9 @@ from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.read import parse
 from pipeline.inference.held_out import HeldOut
 from pipeline.linear.blend import Judged, Weights
+from pipeline.linear.held_out import held_out
 from pipeline.linear.selection import enough, folds
+from pipeline.training.environment import usable_processors
 
 START = "domain"
 
@@ -34,7 +36,7 @@ def main(corpus: str, labels: str, seed: str) -> None:
     network = read_said(row(START, corpus, labels, seed))
     linear = read_said(row("linear", corpus, labels, seed))
     found: dict[str, Any] = {"weights": asdict(Weights())}
-    held_out: dict[str, np.ndarray] = {}
+    unseen: dict[str, np.ndarray] = {}
 
     def blended() -> np.ndarray:
         if labels != ALL and not enough(labelled.train.labels):
@@ -44,8 +46,8 @@ def main(corpus: str, labels: str, seed: str) -> None:
             judged = Judged("the validation part", labelled.validation.labels, network["validation"], said_of)
         else:
             judged = in_parts(labelled, corpus, labels, int(seed))
-        held_out.update(labels_held_out=judged.labels, network_held_out=judged.network_NC)
-        held_out.update({f"{name}_held_out": said_NC for name, said_NC in judged.linear_NC.items()})
+        unseen.update(labels_held_out=judged.labels, network_held_out=judged.network_NC)
+        unseen.update({f"{name}_held_out": said_NC for name, said_NC in judged.linear_NC.items()})
         weights = judged.weights()
         found.update(weights=asdict(weights), log_loss=judged.losses(), judged_by=len(judged.labels))
         return weights.pooled(network[START], linear, False)
@@ -54,7 +56,7 @@ def main(corpus: str, labels: str, seed: str) -> None:
     used = len(labelled.train) + (len(labelled.validation) if labels == ALL else 0)
     about = {"corpus": corpus, "labels": labels, "seed": int(seed), "train": used, "blend": found}
     # Kept, so that another way of weighing can be tried without training anything again.
-    write_row(row("blend", corpus, labels, seed), about, test.labels, {"blend": said}, held_out)
+    write_row(row("blend", corpus, labels, seed), about, test.labels, {"blend": said}, unseen)
 
 
 def in_parts(labelled: Labelled, corpus: str, labels: str, seed: int) -> Judged:
@@ -62,11 +64,10 @@ def in_parts(labelled: Labelled, corpus: str, labels: str, seed: int) -> Judged:
     config = parse(BlendConfig, recipe("blend", params()["blend"]), "blend")
     classifier = parse(ClassifierConfig, settings(corpus, labels, START, seed), "classifier")
     parts, train = folds(labelled.train.labels, config.folds, config.seed), labelled.train
-    held_out = HeldOut(classifier, PLACE.hardware, train.texts, parts)
-    trains = learners(corpus, labelled)
-    linear = held_out.of_linear(trains, train.labels)
+    linear = held_out(learners(corpus, labelled), train.texts, train.labels, parts, usable_processors())
     documents = opened(task(corpus), home(corpus) / TOKENS / "task", labelled.rows)
-    network_NC = held_out.of_network(start(corpus, START), documents)
+    trainings = HeldOut(classifier, PLACE.hardware, train.texts, parts)
+    network_NC = trainings.of_network(start(corpus, START), documents)
     return Judged(f"{len(parts)} parts", train.labels, network_NC, linear)
 
 

@@ -1,20 +1,12 @@
 """What a classifier says of documents that it has not seen: of each part of them, after training on the others."""
 
-import os
-import signal
-import threading
-import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
 
-from pipeline.base.errors import UserError
-from pipeline.base.progress import track
 from pipeline.classifier.artifact import LoadedClassifier
 from pipeline.classifier.data import Task
 from pipeline.classifier.network import classifier_network
@@ -23,8 +15,6 @@ from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.hardware import HardwareConfig
 from pipeline.inference.predictor import Predictor
 from pipeline.interop.folders import load_language_model
-from pipeline.linear.learners import Learners
-from pipeline.training.environment import usable_processors
 from pipeline.training.resume import FOLDER, ResumeFolder, weights_digest
 from pipeline.training.run import this_rank
 
@@ -81,57 +71,3 @@ class HeldOut:
             del start, network, part, trained  # several folds may stay open, and need no network any more
             yield found_MC
             state.finish()
-
-    def of_linear(self, learners: Learners, labels: np.ndarray) -> dict[str, np.ndarray]:
-        """The same by each linear model, by its name; each processor trains one at a time."""
-        wanted = [(name, *fold) for name in learners.names for fold in self.folds]
-        found = {name: np.zeros((len(self.texts), learners.classes)) for name in learners.names}
-        processes = min(usable_processors(), len(wanted))
-        side_by_side = Parallel(
-            processes,
-            return_as="generator",
-            batch_size=1,
-            pre_dispatch="all",
-            max_nbytes=None,
-            initializer=_end_with,
-            initargs=(os.getpid(),),
-        )
-        with _deaf_to_ctrl_c():
-            answers = side_by_side(delayed(_of_part)(learners, self.texts, labels, *part) for part in wanted)
-        try:
-            for (name, _, held_N), part_NC in zip(wanted, track(answers, "linear models", len(wanted)), strict=True):
-                found[name][held_N] = part_NC
-        except BrokenExecutor as error:
-            raise UserError(
-                f"a process that trains linear models was killed, most likely for want of memory; {processes} train "
-                f"side by side, fewer with OMP_NUM_THREADS={max(1, processes // 2)}"
-            ) from error
-        return found
-
-
-def _of_part(
-    learners: Learners, texts: list[str], labels: np.ndarray, name: str, train_N: np.ndarray, held_N: np.ndarray
-) -> np.ndarray:
-    fitted = learners.fit(name, [texts[row] for row in train_N], labels[train_N])
-    return fitted.predict_proba([texts[row] for row in held_N])
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """For the start of processes, which inherit it: Ctrl-C reaches them as well, and this one has the word."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _end_with(parent: int) -> None:
-    """Have this process end with the one that asks, which may be killed, not minutes later."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -16,7 +16,6 @@ from scipy.sparse import csr_array, csr_matrix
 from pipeline.base.errors import UserError
 from pipeline.base.files import read_json, whole_folder, write_bytes, write_json
 from pipeline.linear.features import Vocabulary, inverse_document_frequency, most_frequent, tf_idf, token_ngrams
-from pipeline.linear.svd import truncated_svd
 
 TERMS = 50_000  # n-grams that are placed in the space, the most frequent ones
 DOCUMENTS = 20_000  # that it is learnt from, at most
@@ -44,6 +43,8 @@ def learn_space(texts: Sequence[str], *, spaced: bool, seed: int = 1) -> Space |
 
     Equal bytes for equal texts on any number of threads.
     """
+    from pipeline.linear.svd import truncated_svd  # with torch, which whoever only uses a space does without
+
     if len(texts) < FEWEST:
         return None
     some = spread(texts, DOCUMENTS)

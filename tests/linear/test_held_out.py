@@ -10,12 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.training.environment import usable_processors
-
 SCRIPT = """
 import numpy as np
 from pipeline.base.process import run_stage
-from pipeline.inference.held_out import HeldOut
+from pipeline.linear.held_out import held_out
 from pipeline.linear.learners import Learners
 
 def main():
@@ -25,7 +23,7 @@ def main():
     rows = np.arange(len(texts))
     folds = [(rows[rows % 4 != part], rows[rows % 4 == part]) for part in range(4)]
     print("begins", flush=True)
-    HeldOut(None, None, texts, folds).of_linear(Learners(2, True), rows % 2)
+    held_out(Learners(2, True), texts, rows % 2, folds, 4)
     print("has ended by itself", flush=True)
 
 if __name__ == "__main__":
@@ -33,10 +31,7 @@ if __name__ == "__main__":
 """
 
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(usable_processors() == 1, reason="one processor trains without helpers"),
-]
+pytestmark = pytest.mark.slow
 
 
 def begun(script: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
@@ -62,6 +57,11 @@ def begun(script: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
 
 def running(helpers: list[psutil.Process]) -> bool:
     return any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in helpers)
+
+
+def test_helpers_start_without_torch() -> None:
+    command = "import sys, pipeline.linear.held_out; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", command], check=True, cwd=Path(__file__).parents[2])
 
 
 def test_ctrl_c_ends_all_of_them_with_one_line(tmp_path: Path) -> None:
