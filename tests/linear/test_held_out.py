@@ -19,7 +19,7 @@ from pipeline.linear.learners import Learners
 def main():
     words = [f"word{number}" for number in range(500)]
     some = np.random.default_rng(1)
-    texts = [" ".join(some.choice(words, 60)) for _ in range(4000)]
+    texts = [" ".join(some.choice(words, 60)) for _ in range(16000)]
     rows = np.arange(len(texts))
     folds = [(rows[rows % 4 != part], rows[rows % 4 == part]) for part in range(4)]
     print("begins", flush=True)
@@ -48,7 +48,7 @@ def begun(script: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
     assert process.stdout is not None
     assert process.stdout.readline() == "begins\n"
     helpers: list[psutil.Process] = []
-    while not any(each.cpu_times().user > 3 for each in helpers):
+    while not any(each.cpu_times().user > 2 for each in helpers):
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
         helpers = [each for each in psutil.Process(process.pid).children() if "popen_loky" in str(each.cmdline())]
