@@ -14,7 +14,7 @@ FOLDER = "blend"  # of the finished blend, in models/classifier beside the folde
 class BlendConfig:
     """Wide and deep: linear models over n-grams beside the network, and the weights of all."""
 
-    # auto: those that predict best what neither has seen; none: the network alone.
+    # auto: those that predict best what none of them has seen; none: the network alone.
     weight: Literal["auto", "none"] = "auto"
     # The unseen documents are those of the validation part, if it has as many as this ...
     enough: Count = 500

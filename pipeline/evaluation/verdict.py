@@ -54,11 +54,9 @@ def weighing(blend: Mapping[str, Any]) -> str | None:
     """One sentence about results/blend/metrics.json; None where the network is alone."""
     if not blend["linear_share"]:
         return None
-    losses, linear = blend["log_loss"], blend["weights"]["linear"]
-    total = blend["weights"]["network"] + sum(linear.values())
-    shares = {"the network": blend["weights"]["network"] / total} | {NAMES[n]: w / total for n, w in linear.items()}
-    alone = {"the network": losses["network"]} | {NAMES[name]: losses[name] for name in linear}
-    said = [f"{name} {shares[name]:.2f} ({alone[name]:.3f})" for name in shares]
+    weights, losses = {"network": blend["weights"]["network"], **blend["weights"]["linear"]}, blend["log_loss"]
+    names, total = {"network": "the network", **NAMES}, sum(weights.values())
+    said = [f"{names[name]} {weight / total:.2f} ({losses[name]:.3f})" for name, weight in weights.items()]
     return (
         f"Shares in the blend, judged by {blend['judged_by']} (log loss): {', '.join(said)}; "
         f"together {losses['blend']:.3f}."

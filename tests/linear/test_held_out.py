@@ -7,8 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+
+from pipeline.linear.held_out import held_out
+from pipeline.linear.learners import Learners
 
 SCRIPT = """
 import numpy as np
@@ -57,6 +61,17 @@ def begun(script: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
 
 def running(helpers: list[psutil.Process]) -> bool:
     return any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in helpers)
+
+
+def test_helpers_change_no_bit() -> None:
+    rows = np.arange(40)
+    texts = [f"{['red', 'blue'][row % 2]} page {row % 5}" for row in rows]
+    folds = [(rows[rows % 4 != part], rows[rows % 4 == part]) for part in range(4)]
+    alone, shared = (held_out(Learners(2, True), texts, rows % 2, folds, processes) for processes in (1, 2))
+    assert set(alone) == set(shared) == {"tfidf_lr", "nb_svm"}
+    for name in alone:
+        assert (alone[name].argmax(axis=1) == rows % 2).all()
+        np.testing.assert_array_equal(alone[name], shared[name])
 
 
 def test_helpers_start_without_torch() -> None:
