@@ -10,7 +10,7 @@ from pipeline.config.chosen import CHOICES, CONFIGS, FOLDERS, read_choices
 from pipeline.config.finished import finished_model
 from pipeline.config.language_model import PretrainConfig
 from pipeline.config.read import load, parse
-from pipeline.config.suitable import Reading, one_way, reading, unsuitable
+from pipeline.config.suitable import Reading, one_way, reading, unsuitable, wordless
 from pipeline.config.summary import summary
 
 RAW = Path("data/raw")
@@ -167,6 +167,9 @@ def _check_objectives(choices: Choices, configs: Mapping[str, Any]) -> None:
         if start and (reason := unsuitable(configs[key].objective, start[0])):
             file = _file(key, getattr(choices, key))
             raise UserError(f"{file}: `objective: {configs[key].objective}` does not fit {start[1]}: {reason}")
+        if start and configs[key].bag_of_words and (reason := wordless(start[0])):
+            file = _file(key, getattr(choices, key))
+            raise UserError(f"{file}: `bag_of_words` does not fit {start[1]}: {reason}; leave it 0")
     for key, known in (("classifier", start), ("scratch", shape)):
         if known and configs[key].causal is False and (reason := one_way(known[0])):
             file = _file(key, getattr(choices, key))

@@ -40,12 +40,30 @@ class LanguageModelConfig(TrainingConfig):
     # Mean length of the spans that spans cuts out, in tokens.
     span_length: Annotated[float, Field(ge=1)] = 3.0
 
+    # Beside the causal objective: how much it counts that the mean state of a document's first part names the words of
+    # the rest (nats a token; `train_loss` is the sum of both). 0: not asked.
+    bag_of_words: NotNegative = 0.0
+    # One factor on every dropout rate of the model's config (ULMFiT's drop_mult). auto: 0 while the corpus is read once
+    # or less, where there is nothing to overfit, else 1.
+    drop_mult: NotNegative | Literal["auto"] = 1.0  # type: ignore[assignment]
+
     def __post_init__(self) -> None:
+        if self.bag_of_words and self.objective != "causal":
+            raise ValueError(
+                f"`bag_of_words` stands beside `objective: causal` alone, which is blind to the words it asks for; "
+                f"with `objective: {self.objective}` leave it 0"
+            )
         if self.batch_tokens % self.length:
             raise ValueError(
                 f"`batch_tokens: {self.batch_tokens}` must be a multiple of `length: {self.length}`; "
                 f"take {max(1, self.batch_tokens // self.length) * self.length}"
             )
+
+    def dropout_factor(self, corpus_tokens: int) -> float:
+        """`drop_mult` for a corpus of so many tokens."""
+        if self.drop_mult != "auto":
+            return self.drop_mult
+        return 1.0 if self.tokens > corpus_tokens else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

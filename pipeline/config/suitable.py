@@ -71,6 +71,15 @@ def unsuitable(name: str, network: Reading) -> str | None:
     return None
 
 
+def wordless(network: Reading) -> str | None:
+    """Why `bag_of_words` cannot be asked of such a network, as a clause; None if it can."""
+    return (
+        "an LSTM's windows go on from one another, not from a document's first part"
+        if network.family == "lstm"
+        else None
+    )
+
+
 def one_way(network: Reading) -> str | None:
     """Why such a network can only see what is before a token, as a clause; None if it need not."""
     if network.family == "lstm":

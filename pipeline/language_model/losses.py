@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from pipeline.models.build import Network
+from pipeline.objectives.bag_of_words import BagOfWords
 from pipeline.objectives.cross_entropy import IGNORED, sum_cross_entropy
 from pipeline.objectives.example import Example, Objective
 
@@ -29,10 +30,14 @@ class Losses(Protocol):
 
 
 class PredictionLosses:
-    """Cross entropy of the tokens that an objective asks for."""
+    """Cross entropy of the tokens that an objective asks for, and perhaps of the words of each document's rest."""
 
-    def __init__(self, network: Network, objective: Objective) -> None:
+    def __init__(
+        self, network: Network, objective: Objective, words: BagOfWords | None = None, weight: float = 0.0
+    ) -> None:
+        """`words`: is trained on beside the objective with this weight, and not measured."""
         self.network, self.objective = network, objective
+        self.words, self.weight = words, weight
         self.per_byte = objective.per_byte
 
     def targets(self, length: int) -> float:
@@ -41,21 +46,27 @@ class PredictionLosses:
 
     def loss_sum(self, windows_BT1: Tensor, seeds_B: Tensor) -> Tensor:
         """Sum of -log p(target) over the objective's examples."""
-        examples = self.objective.examples(windows_BT1, seeds_B)
-        sums = [nats(self.network, example, seeds_B) for example in examples]
+        sums = []
+        for example in self.objective.examples(windows_BT1, seeds_B):
+            row_seeds_B = seeds_B[example.rows_B]
+            hidden_BTD = read(self.network, example, row_seeds_B)
+            sums.append(nats(self.network, example, hidden_BTD))
+            if self.words is not None:
+                asked = self.words.loss_sum(self.network, hidden_BTD, example.inputs_BT, row_seeds_B)
+                sums.append(self.weight * asked)
         return torch.stack(sums).sum()
 
     def measured_sum(self, windows_BT1: Tensor, seeds_B: Tensor) -> tuple[Tensor, Tensor]:
         """The same over what the objective measures, and the number of targets."""
         examples = self.objective.measured(windows_BT1, seeds_B)
-        sums = [nats(self.network, example, seeds_B) for example in examples]
+        hidden = (read(self.network, example, seeds_B[example.rows_B]) for example in examples)
+        sums = [nats(self.network, example, hidden_BTD) for example, hidden_BTD in zip(examples, hidden, strict=True)]
         counts = [(example.targets_BT != IGNORED).sum() for example in examples]
         return torch.stack(sums).sum(), torch.stack(counts).sum()
 
 
-def nats(network: Network, example: Example, seeds_B: Tensor) -> Tensor:
-    """Sum of -log p(target) over one example; `seeds_B` are those of the windows it was made from."""
-    hidden_BTD = read(network, example, seeds_B[example.rows_B])
+def nats(network: Network, example: Example, hidden_BTD: Tensor) -> Tensor:
+    """Sum of -log p(target) over one example, from what `read` made of it."""
     hidden_ND, targets_N = hidden_BTD.flatten(0, 1), example.targets_BT.flatten()
     if not example.causal:  # few tokens are asked for: the others need no scores
         asked_N = targets_N != IGNORED

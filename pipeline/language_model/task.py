@@ -4,17 +4,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from pipeline.base.errors import UserError
 from pipeline.config.language_model import LanguageModelConfig
-from pipeline.config.suitable import reading, unsuitable
+from pipeline.config.suitable import reading, unsuitable, wordless
 from pipeline.interop.tensors import load_tensors
 from pipeline.language_model.carry import CarriedLosses
 from pipeline.language_model.losses import Losses, PredictionLosses
 from pipeline.models.awd_lstm import AWDLSTM
 from pipeline.models.build import Network
 from pipeline.models.transformer import Transformer
+from pipeline.objectives.bag_of_words import BagOfWords
 from pipeline.objectives.masked import Masking
 from pipeline.objectives.registry import objective
 from pipeline.objectives.replaced_tokens import ReplacedTokenDetection
@@ -36,11 +38,21 @@ class LanguageModelTask:
 
 
 def task_of(
-    network: Network, config: LanguageModelConfig, tokenizer: Path, companion: Path | None
+    network: Network,
+    config: LanguageModelConfig,
+    tokenizer: Path,
+    companion: Path | None,
+    counts_V: Tensor | None = None,
 ) -> LanguageModelTask:
-    """Put the config's objective to `network`; `companion` fills what an earlier stage trained beside it."""
+    """Put the config's objective to `network`.
+
+    companion: fills what an earlier stage trained beside it. counts_V: how often each token occurs in the corpus, which
+    `bag_of_words` asks for; None: all alike.
+    """
     if reason := unsuitable(config.objective, reading(network.settings)):
         raise UserError(f"`objective: {config.objective}` does not fit this language model: {reason}")
+    if config.bag_of_words and (reason := wordless(reading(network.settings))):
+        raise UserError(f"`bag_of_words` does not fit this language model: {reason}; leave it 0")
     if isinstance(network, AWDLSTM):
         return LanguageModelTask(network, network, CarriedLosses(network))
     if config.objective == "replaced_tokens":
@@ -53,7 +65,10 @@ def task_of(
         masked_share=config.masked_share,
         span_length=config.span_length,
     )
-    return LanguageModelTask(network, network, PredictionLosses(network, made))
+    words = None
+    if config.bag_of_words:
+        words = BagOfWords(torch.ones(network.vocabulary) if counts_V is None else counts_V)
+    return LanguageModelTask(network, network, PredictionLosses(network, made, words, config.bag_of_words))
 
 
 def _replaced_tokens(

@@ -19,6 +19,7 @@ from pipeline.config.language_model import LanguageModelConfig
 from pipeline.interop.folders import save_language_model
 from pipeline.language_model.module import LanguageModelModule, perplexity
 from pipeline.language_model.samples import sample_texts
+from pipeline.language_model.spectral import token_counts
 from pipeline.language_model.task import LanguageModelTask, task_of
 from pipeline.models.awd_lstm import AWDLSTM
 from pipeline.models.build import Network
@@ -133,8 +134,10 @@ class LanguageModelRun:
         torch.set_num_threads(place.threads)
         if initialise is not None:
             initialise(network)
-        task = task_of(network, self.config, self.tokenizer, companion)
-        task.trainee.set_drop_mult(self.config.drop_mult)
+        config, corpus = self.config, self.corpora.train
+        counts_V = torch.from_numpy(token_counts(corpus)) if config.bag_of_words else None
+        task = task_of(network, config, self.tokenizer, companion, counts_V)
+        task.trainee.set_drop_mult(config.dropout_factor(corpus.tokens))
         plan = self._plan(network)
         place.refuse_idle(plan.batch)
 

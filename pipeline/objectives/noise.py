@@ -20,6 +20,7 @@ class Purpose(IntEnum):
     GAP_LENGTHS = -7
     SAMPLE = -8
     GENERATOR = -9
+    CUTS = -10
 
 
 def bits(seeds_B: Tensor, purpose: Purpose, count: int) -> Tensor:

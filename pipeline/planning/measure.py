@@ -76,7 +76,7 @@ def _step_times(
     """Seconds of each step."""
     network = build(stage.settings[-1], stage.vocabulary, config.seed)
     task = task_of(network, replace(config, whole_words=False), Path(), None)
-    task.trainee.set_drop_mult(config.drop_mult)
+    task.trainee.set_drop_mult(config.dropout_factor(0))
     nothing = torch.zeros(0, stage.length + 1, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
     module = LanguageModelModule(task.trainee, task.losses, config, micro_batch, "measuring", nothing, 1.0)
     random = np.random.Generator(np.random.PCG64(config.seed))

@@ -25,16 +25,39 @@ def orthogonalise(update_NRC: Tensor) -> Tensor:
     `update_NRC` holds N matrices of R rows and C columns. Runs in bf16 on a GPU (where it is exact enough and
     fast), in fp32 on a CPU.
     """
+    wide = update_NRC.size(-2) <= update_NRC.size(-1)
+    x_NRC = update_NRC if wide else update_NRC.mT
+    iterate = _newton_schulz if x_NRC.is_cuda else _newton_schulz_of_gram
+    x_NRC = iterate(x_NRC / (x_NRC.norm(dim=(-2, -1), keepdim=True) + 1e-7))
+    return x_NRC if wide else x_NRC.mT
+
+
+def _newton_schulz(x_NRC: Tensor) -> Tensor:
+    """X <- (a + b G + c G^2) X with G = X X^T, in bf16; R <= C."""
     a, b, c = NEWTON_SCHULZ
-    x_NRC = update_NRC.bfloat16() if update_NRC.is_cuda else update_NRC.float()
-    wide = x_NRC.size(-2) <= x_NRC.size(-1)
-    if not wide:
-        x_NRC = x_NRC.mT
-    x_NRC = x_NRC / (x_NRC.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    x_NRC = x_NRC.bfloat16()
     for _ in range(NEWTON_SCHULZ_STEPS):
         gram_NRR = x_NRC @ x_NRC.mT
         x_NRC = a * x_NRC + (b * gram_NRR + c * gram_NRR @ gram_NRR) @ x_NRC
-    return x_NRC if wide else x_NRC.mT
+    return x_NRC
+
+
+def _newton_schulz_of_gram(x_NRC: Tensor) -> Tensor:
+    """The same in fp32, whose precision allows to iterate on G alone: with P = a + b G + c G^2, G <- P G P.
+
+    X is multiplied with the product of all P at the end, so that no step but that one and the first is as wide as C.
+    """
+    a, b, c = NEWTON_SCHULZ
+    x_NRC = x_NRC.float()
+    gram_NRR = x_NRC @ x_NRC.mT
+    product_NRR = torch.empty(0)  # the first P begins it
+    for step in range(NEWTON_SCHULZ_STEPS):
+        polynomial_NRR = torch.baddbmm(gram_NRR, gram_NRR, gram_NRR, beta=b, alpha=c)
+        polynomial_NRR.diagonal(dim1=-2, dim2=-1).add_(a)
+        product_NRR = polynomial_NRR @ product_NRR if step else polynomial_NRR
+        if step < NEWTON_SCHULZ_STEPS - 1:
+            gram_NRR = polynomial_NRR @ gram_NRR @ polynomial_NRR
+    return product_NRR @ x_NRC
 
 
 class MuonAdamW(torch.optim.Optimizer):

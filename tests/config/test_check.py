@@ -189,6 +189,18 @@ WRONG = [
     ),
     (
         both(
+            FROM_FOLDER,
+            choose(domain="corpus"),
+            edit("data/pretrained/colleague/config.json", '{"max', '{"backbone": "lstm", "max'),
+            edit("configs/finetune_lm/short.yaml", "batch_tokens", "bag_of_words: 1\nbatch_tokens"),
+        ),
+        (
+            "configs/finetune_lm/short.yaml: `bag_of_words` does not fit data/pretrained/colleague/config.json: an "
+            "LSTM's windows go on from one another, not from a document's first part; leave it 0"
+        ),
+    ),
+    (
+        both(
             edit("configs/model/small.yaml", "layers", "attention: fast_weight\npositions: none\nlayers"),
             edit("configs/classifier/quick.yaml", "epochs", "causal: false\nepochs"),
         ),

@@ -120,6 +120,14 @@ WRONG = [
     ("model", MODEL.replace("32", "12"), "rotary positions need an even head width, not 3"),
     ("model", MODEL.replace("layers: 2", "layers: 0"), "`layers: 0` must be at least 1"),
     ("pretrain", TRAINING + "length: 100\n", "`batch_tokens: 4096` must be a multiple of `length: 100`; take 4000"),
+    (
+        "pretrain",
+        TRAINING + "objective: masked\nbag_of_words: 1\n",
+        (
+            "`bag_of_words` stands beside `objective: causal` alone, which is blind to the words it asks for; with "
+            "`objective: masked` leave it 0"
+        ),
+    ),
     ("classifier", CLASSIFIER + "overlap: 256\n", "`overlap: 256` must be below `chunk_tokens: 256`"),
     ("classifier", CLASSIFIER + "pooling: []\n", "`pooling` must name at least one of last, max, mean"),
     (

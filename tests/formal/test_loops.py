@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.language_model.generation import answer, generate
-from pipeline.language_model.losses import nats
+from pipeline.language_model.losses import nats, read
 from pipeline.language_model.sampling import Sampling
 from pipeline.objectives.causal import Causal
 from pipeline.objectives.cross_entropy import IGNORED
@@ -42,7 +42,7 @@ def words(rows: int, length: int) -> Rows:
 
 def loss_sum(network: nn.Module, example: Example) -> Tensor:
     """Sum of -log p over all targets of an example, as the pipeline's training has it."""
-    return nats(network, example, torch.zeros(len(example.inputs_BT), dtype=torch.int64))
+    return nats(network, example, read(network, example, torch.zeros(len(example.inputs_BT), dtype=torch.int64)))
 
 
 def next_tokens(xs: Rows) -> Example:

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline.base.errors import UserError
 from pipeline.base.files import write_json
 from pipeline.config.read import parse
 from pipeline.config.training import TrainingConfig
 from pipeline.interop.folders import load_language_model, save_language_model
 from pipeline.models.build import Network, build
 from pipeline.models.settings import settings_schema
+from pipeline.shards.read import TokenCorpus
 from pipeline.text import tokenizer as bpe
 from pipeline.training.schedules import rate
 from stages import finetune_lm
@@ -92,3 +94,26 @@ def test_drop_mult_scales_the_dropout_of_training(tune: Tune) -> None:
     without, scaled, dropping = (torch.cat([one.detach().flatten() for one in made.parameters()]) for _, made in runs)
     assert torch.equal(without, scaled)
     assert not torch.equal(without, dropping)
+
+
+def test_drop_mult_auto_drops_out_nothing_until_the_corpus_is_read_again(tune: Tune, workspace: Path) -> None:
+    size = TokenCorpus(workspace / "data/tokens/domain/train").tokens
+    assert size > 256
+    again = 256 * (size // 256 + 1)
+    for tokens, factor in ((256, 0.0), (again, 1.0)):
+        auto, plain = (
+            torch.cat([one.detach().flatten() for one in tune(tokens=tokens, drop_mult=mult)[1].parameters()])
+            for mult in ("auto", factor)
+        )
+        assert torch.equal(auto, plain)
+
+
+def test_bag_of_words_trains_on_more_than_the_next_token(tune: Tune, backbone: str) -> None:
+    if backbone == "lstm":
+        with pytest.raises(UserError, match="`bag_of_words` does not fit this language model"):
+            tune(bag_of_words=1.0)
+        return
+    without, beside = (
+        torch.cat([p.detach().flatten() for p in tune(bag_of_words=w)[1].parameters()]) for w in (0.0, 1.0)
+    )
+    assert not torch.equal(without, beside)

@@ -5,7 +5,7 @@ from torch import nn
 
 from pipeline.config.training import TrainingConfig
 from pipeline.training.groups import parameter_groups
-from pipeline.training.optimiser import MuonAdamW, orthogonalise
+from pipeline.training.optimiser import NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS, MuonAdamW, orthogonalise
 
 
 def two_layers() -> tuple[nn.Linear, nn.Linear]:
@@ -46,6 +46,21 @@ def test_orthogonalised_matrices_have_singular_values_near_one() -> None:
         values = torch.linalg.svdvals(orthogonalise(torch.randn(shape, generator=generator)))
         assert values.min() > 0.3
         assert values.max() < 1.3
+
+
+def test_the_iteration_on_gram_matrices_is_muons_own_also_where_singular_values_are_tiny() -> None:
+    generator = torch.Generator().manual_seed(1)
+    for rows, columns in ((16, 64), (64, 16), (32, 32)):
+        u, _, vt = torch.linalg.svd(torch.randn(2, rows, columns, generator=generator), full_matrices=False)
+        update_NRC = (u * torch.logspace(0, -6, u.size(-1))) @ vt
+        x_NRC = update_NRC.double()
+        x_NRC = x_NRC / x_NRC.norm(dim=(-2, -1), keepdim=True)
+        a, b, c = NEWTON_SCHULZ
+        for _ in range(NEWTON_SCHULZ_STEPS):
+            gram = x_NRC @ x_NRC.mT
+            x_NRC = a * x_NRC + (b * gram + c * gram @ gram) @ x_NRC
+        error = (orthogonalise(update_NRC) - x_NRC).norm() / x_NRC.norm()
+        assert error < 1e-3
 
 
 def test_muon_moves_only_the_hidden_matrices() -> None:

@@ -47,7 +47,7 @@ class Training:
         self.corpus = TokenCorpus(options.tokens)
         self.network = build(settings, self.corpus.vocabulary, config.seed)
         task = task_of(self.network, config, options.tokenizer, None)
-        task.trainee.set_drop_mult(config.drop_mult)
+        task.trainee.set_drop_mult(config.dropout_factor(0))
         self.place = Place(HardwareConfig(compile=options.compile), config.precision)
         nothing = (torch.zeros(0, config.length + 1, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
         micro = self.place.micro_batch(settings, config.length, config.batch_tokens // config.length)
