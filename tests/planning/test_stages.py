@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from docs.make_models import settings_of
 from pipeline.base.files import read_json, write_json
-from pipeline.config.suitable import OBJECTIVE_NAMES, reading, unsuitable
 from pipeline.planning.devices import DEVICES
 from pipeline.planning.plan import plan
 from pipeline.planning.prepared import MISSING
@@ -88,19 +86,18 @@ def test_stages_that_train_nothing_say_why(choices: dict[str, Any]) -> None:
     assert plan(choices | {"generic": "none"}, "h100", [1]).to_json()["stages"]["pretrain"]["forecasts"] == []
 
 
-RECIPES = {"causal": "small", "masked": "small_masked", "spans": "small_spans"}
-# One of each kind; tests/planning/test_parameters.py counts every shipped one.
-MODELS = ("awd_lstm", "electra_small", "gopher_280b", "t5_11b")
+# One of each kind, and a recipe for it; tests/planning/test_parameters.py counts every shipped one.
+MODELS = {"awd_lstm": "small_lstm", "electra_small": "small_masked", "gopher_280b": "small", "t5_11b": "small_spans"}
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_the_largest_network_is_planned_without_its_weights(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "chosen"), MODELS.items(), ids=list(MODELS))
+def test_the_largest_network_is_planned_without_its_weights(
+    name: str, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pipeline.config.chosen import read_choices
 
     monkeypatch.chdir(ROOT)
-    settings = settings_of(name)
-    objective = next(one for one in OBJECTIVE_NAMES if unsuitable(one, reading(settings)) is None)
-    recipe = dict.fromkeys(("pretrain", "finetune_lm"), RECIPES[objective])
+    recipe = dict.fromkeys(("pretrain", "finetune_lm"), chosen)
     stage = stages_of(read_choices() | recipe | {"model": name, "task": "imdb"})[0]
     assert all(parameter.device == torch.device("meta") for parameter in stage.trainee.parameters())
     alone = forecast(stage, DEVICES["h100"], "bf16", 1, None)
