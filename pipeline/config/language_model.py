@@ -40,8 +40,8 @@ class LanguageModelConfig(TrainingConfig):
     # Mean length of the spans that spans cuts out, in tokens.
     span_length: Annotated[float, Field(ge=1)] = 3.0
 
-    # Beside the causal objective: how much it counts that the mean state of a document's first part names the words of
-    # the rest (nats a token; `train_loss` is the sum of both). 0: not asked.
+    # Beside the causal objective: how much it counts, in nats a token, that the mean state of a document's first part
+    # names the words of the rest. Losses are reported without it. 0: not asked.
     bag_of_words: NotNegative = 0.0
     # One factor on every dropout rate of the model's config (ULMFiT's drop_mult). auto: 0 while the corpus is read once
     # or less, where there is nothing to overfit, else 1.

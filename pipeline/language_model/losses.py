@@ -45,7 +45,7 @@ class PredictionLosses:
         return self.objective.targets(length)
 
     def loss_sum(self, windows_BT1: Tensor, seeds_B: Tensor) -> Tensor:
-        """Sum of -log p(target) over the objective's examples."""
+        """Sum of -log p(target) over the objective's examples; the gradient is also that of the words."""
         sums = []
         for example in self.objective.examples(windows_BT1, seeds_B):
             row_seeds_B = seeds_B[example.rows_B]
@@ -53,7 +53,9 @@ class PredictionLosses:
             sums.append(nats(self.network, example, hidden_BTD))
             if self.words is not None:
                 asked = self.words.loss_sum(self.network, hidden_BTD, example.inputs_BT, row_seeds_B)
-                sums.append(self.weight * asked)
+                sums.append(
+                    self.weight * (asked - asked.detach())
+                )  # trains, and leaves the loss what validation reports
         return torch.stack(sums).sum()
 
     def measured_sum(self, windows_BT1: Tensor, seeds_B: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipeline.base.errors import UserError
-from pipeline.base.files import write_json
+from pipeline.base.files import read_json, write_json
 from pipeline.config.read import parse
 from pipeline.config.training import TrainingConfig
 from pipeline.interop.folders import load_language_model, save_language_model
@@ -108,12 +108,17 @@ def test_drop_mult_auto_drops_out_nothing_until_the_corpus_is_read_again(tune: T
         assert torch.equal(auto, plain)
 
 
-def test_bag_of_words_trains_on_more_than_the_next_token(tune: Tune, backbone: str) -> None:
+def test_bag_of_words_trains_on_more_than_the_next_token_and_reports_that(
+    tune: Tune, backbone: str, workspace: Path
+) -> None:
     if backbone == "lstm":
         with pytest.raises(UserError, match="`bag_of_words` does not fit this language model"):
             tune(bag_of_words=1.0)
         return
-    without, beside = (
-        torch.cat([p.detach().flatten() for p in tune(bag_of_words=w)[1].parameters()]) for w in (0.0, 1.0)
-    )
-    assert not torch.equal(without, beside)
+    weights, losses = [], []
+    for weight in (0.0, 1.0):
+        tuned = tune(bag_of_words=weight)[1]
+        weights.append(torch.cat([one.detach().flatten() for one in tuned.parameters()]))
+        losses.append(read_json(workspace / "results/finetune_lm/forward/metrics.json")["train_loss"])
+    assert not torch.equal(*weights)
+    assert losses[0] == losses[1]  # of the one step taken, from the same weights
