@@ -27,7 +27,9 @@ def summary(config: Any) -> str:
         case PretrainConfig(start="folder") | PretrainConfig(start="huggingface"):
             return "no training: starts from a finished language model"
         case LanguageModelConfig():
-            return f"{config.objective}, {config.tokens:,} tokens at {config.batch_tokens:,} a step, {_rates(config)}"
+            words = f" and words ({config.bag_of_words:g})" if config.bag_of_words else ""
+            tokens = f"{config.tokens:,} tokens at {config.batch_tokens:,} a step"
+            return f"{config.objective}{words}, {tokens}, {_rates(config)}"
         case ClassifierConfig():
             return f"unfreeze {config.unfreeze}, epochs {config.epochs:g}, {_rates(config)}"
         case BlendConfig(weight="none"):

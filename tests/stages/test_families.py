@@ -21,6 +21,7 @@ ENCODER = {"family": "encoder", "output_transform": True, "output_bias": True}
 ROADS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "decoder, causal, post": ({"placement": "post"}, {"objective": "causal"}),
     "decoder, causal, ResiDual": ({"placement": "resi_dual"}, {"objective": "causal"}),
+    "decoder, causal and words": ({}, {"objective": "causal", "bag_of_words": 1.0}),
     "decoder, causal, linear": ({"attention": "linear"}, {"objective": "causal"}),
     "decoder, causal, Performer": ({"attention": "performer", "features": 16}, {"objective": "causal"}),
     "decoder, causal, fast weights": ({"attention": "fast_weight"}, {"objective": "causal"}),

@@ -19,6 +19,7 @@ from pipeline.models.awd_lstm import AWDLSTM
 from pipeline.models.build import build
 from pipeline.models.settings import LSTMSettings, TransformerSettings
 from pipeline.models.transformer import Transformer
+from pipeline.objectives.bag_of_words import BagOfWords
 from pipeline.objectives.masked import Masking
 from pipeline.objectives.registry import objective
 from pipeline.objectives.replaced_tokens import ReplacedTokenDetection
@@ -26,7 +27,7 @@ from pipeline.training.module import Phase
 from pipeline.training.place import Place
 from pipeline.training.run import run_phases
 
-BATCH, LENGTH, VOCABULARY = 6, 8, 300
+BATCH, LENGTH, VOCABULARY = 6, 16, 300
 BLOCKS = {"layers": 2, "width": 32, "heads": 2, "feedforward": 64, "max_positions": 16, "dropout": 0.1}
 Trained = tuple[torch.nn.Module, Losses]
 
@@ -39,6 +40,12 @@ def by_objective(family: str, share_layers: bool = False) -> Callable[[str], Tra
         return network, PredictionLosses(network, made)
 
     return make
+
+
+def and_words(name: str) -> Trained:
+    network, losses = by_objective("decoder")(name)
+    assert isinstance(losses, PredictionLosses)
+    return network, PredictionLosses(losses.network, losses.objective, BagOfWords(torch.ones(VOCABULARY)), 1.0)
 
 
 def replaced_tokens(name: str) -> Trained:
@@ -97,11 +104,12 @@ def train(make: Callable[[str], Trained], name: str, strategy: str) -> LanguageM
     [
         (by_objective("encoder", share_layers=True), "masked"),
         (by_objective("decoder"), "hybrid"),
+        (and_words, "causal"),
         (by_objective("encoder_decoder"), "spans"),
         (replaced_tokens, "replaced_tokens"),
         (lstm, "causal"),
     ],
-    ids=["shared layers", "hybrid", "encoder-decoder", "replaced tokens", "lstm"],
+    ids=["shared layers", "hybrid", "words", "encoder-decoder", "replaced tokens", "lstm"],
 )
 def test_a_sharded_network_trains_as_a_whole_one(make: Callable[[str], Trained], name: str) -> None:
     whole, sharded = (train(make, name, strategy) for strategy in ("auto", "fsdp"))
