@@ -29,4 +29,10 @@ def test_feed_forward_equals_its_formula(tiny, activation) -> None:
     x_BTD = torch.randn(2, 3, 32, generator=torch.Generator().manual_seed(1))
     up, down = (matrix.weight.detach().double().numpy() for matrix in (layer.up, layer.down))
     expected = FORMULAS[activation](x_BTD.double().numpy() @ up.T) @ down.T
-    np.testing.assert_allclose(layer(x_BTD).detach().numpy(), expected, atol=1e-5)
+    before_BTD = x_BTD.clone()
+    trained_BTD = layer(x_BTD).detach()
+    np.testing.assert_allclose(trained_BTD.numpy(), expected, atol=1e-5)
+    # Where nothing trains, work may be done in place: the same bits, and nothing of the input is lost.
+    with torch.inference_mode():
+        assert torch.equal(layer(x_BTD), trained_BTD)
+    assert torch.equal(x_BTD, before_BTD)
