@@ -7,7 +7,7 @@
 import shutil
 from pathlib import Path
 
-from benchmarks.ablations.paths import BACKWARD, NO_PRETRAINING, NONE, WORK, changed, model
+from benchmarks.ablations.paths import BACKWARD, NO_PRETRAINING, NONE, WORK, changed, model, params
 from benchmarks.low_shot import paths as shared
 from benchmarks.studies.networks import fresh, vocabulary_of
 from benchmarks.studies.recipes import HARDWARE, inside, recipe
@@ -58,7 +58,8 @@ def domain(corpus: str, name: str) -> None:
         f"{shared.TOKENS}/domain": shared.home(corpus) / shared.TOKENS / "domain",
         f"{shared.TOKENS}/generic": GENERIC_TOKENS,
     }
-    configs = {"finetune_lm": changed("models", "finetune_lm", name), "hardware": HARDWARE}
+    chosen = changed("models", "finetune_lm", name) | {"tokens": params()["finetune_lm_tokens"][corpus]}
+    configs = {"finetune_lm": chosen, "hardware": HARDWARE}
     with inside(folder, configs, links):
         finetune_lm.main(direction)
 

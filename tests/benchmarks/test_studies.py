@@ -53,6 +53,7 @@ ABLATIONS: dict[str, Any] = {
     "models": ["no-pretraining", "none", "full_discr_stlr"],
     "classifiers": ["from-scratch", "chain-thaw"],
     "finetune_lm": {"recipe": "small"},
+    "finetune_lm_tokens": {"places": 512},
     "classifier": {"recipe": "quick", "unfreeze": "gradual", "phase_epochs": 1},
     "changes": {
         "models": {"no-pretraining": {}, "full_discr_stlr": {"discriminative": 2.6}, "backward": {}},
