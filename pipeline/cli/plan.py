@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.base.errors import UserError
+from pipeline.base.process import keep_memory
 from pipeline.cli.use import changes_of
 from pipeline.config.check import check_all
 from pipeline.config.chosen import read_choices
@@ -44,10 +45,7 @@ def run(args: argparse.Namespace) -> None:
     choices = {**read_choices(), **changes_of(args.choices)}
     check_all(choices)
     if args.measure:
-        from pipeline.base.process import keep_memory
-
         keep_memory()  # as the stages have it
-
     from pipeline.base.files import write_json
     from pipeline.cli.plan_tables import print_plan
     from pipeline.planning.plan import plan

@@ -58,7 +58,7 @@ def test_what_does_not_fit_is_said_with_what_would(capsys: pytest.CaptureFixture
 def test_measuring_trains_here_and_leaves_nothing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "8000000000")  # or the command would start this process anew
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "8000000000")  # the process of the tests stays as it is
     before = sorted(Path().rglob("*"))
     main(["plan", "--measure", "--devices", "1"])
     assert "of its peak measured (4 sequences a step" in capsys.readouterr().out
