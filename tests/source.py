@@ -39,8 +39,9 @@ def imports(path: Path) -> frozenset[Path]:
 
 
 def closure(path: Path) -> frozenset[Path]:
-    """The file and every file of ours that it imports, directly or through others, less those that do nothing."""
-    found, new = set(), {path}
+    """The file, its packages and every file of ours that they import in turn, less those that do nothing."""
+    found: set[Path] = set()
+    new = set(_module(".".join(path.with_suffix("").parts), path))
     while new:
         found |= new
         new = {one for file in new for one in imports(file)} - found

@@ -101,6 +101,14 @@ def test_a_training_stage_keeps_its_memory_and_so_do_the_processes_it_starts(tmp
     assert run(trains, MALLOC_TOP_PAD_="5").stdout == "1 ('a b',) 5\n", "a choice of one's own is kept"
 
 
+@pytest.mark.parametrize("name", ["pretrain", "finetune_lm", "finetune_classifier", "scratch"])
+def test_a_training_stage_starts_without_what_lightning_brings_for_metrics(name: str) -> None:
+    loaded = (
+        f"import sys, stages.{name}; print({{'matplotlib', 'transformers', 'pytorch_lightning'}} & {{*sys.modules}})"
+    )
+    assert run([sys.executable, "-c", loaded]).stdout == "{'pytorch_lightning'}\n"
+
+
 @pytest.mark.parametrize("trains", [False, True])
 def test_a_stage_ends_with_the_dvc_that_started_it(tmp_path: Path, trains: bool) -> None:
     command = stage(tmp_path, "open('pid', 'w').write(str(os.getpid())); time.sleep(60)", trains=trains)
