@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +42,11 @@ pytestmark = pytest.mark.slow
 def begun(script: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
     """A process that has its helpers train, and these."""
     script.write_text(SCRIPT)
+    # A shell that starts the tests in the background has them ignore the signal, and their children with them.
+    hears = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(
         [sys.executable, str(script)],
+        preexec_fn=hears,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
