@@ -38,9 +38,11 @@ def main(corpus: str, labels: str, start: str, seed: str) -> None:
 def settings(corpus: str, labels: str, start: str, seed: int) -> dict[str, Any]:
     """The classifier's config."""
     said = params()
-    epochs = said["epochs"][start][labels]
-    chosen = recipe("classifier", said["classifier"][start])
-    return chosen | {"epochs": epochs[corpus] if labels == ALL else epochs, "seed": seed}
+    epochs, chosen = said["epochs"][start][labels], said["classifier"][start]
+    if labels == ALL:
+        epochs = epochs[corpus]
+        chosen = chosen if start == SCRATCH else said["classifier_all"].get(corpus, chosen)
+    return recipe("classifier", chosen) | {"epochs": epochs, "seed": seed}
 
 
 def classifier(rows: np.ndarray, corpus: str, labels: str, start: str, seed: int) -> Predictor:

@@ -42,6 +42,7 @@ PARAMS: dict[str, Any] = {
     "finetune_lm": {"recipe": "small"},
     "finetune_lm_tokens": {"places": 512},
     "classifier": {name: {"recipe": "quick"} for name in STARTS},
+    "classifier_all": {"places": {"recipe": "quick", "max_tokens": 16}},
     "epochs": {name: {"12": 2, "all": {"places": 1}} for name in STARTS},
     "blend": {"recipe": "quick"},
     "lsa": {"dimensions": 8, "terms": 200, "seed": 1},
