@@ -1,4 +1,4 @@
-"""How long a command takes before it does anything: every `--help`, the first prediction, a `dvc repro` with no change.
+"""How long a command takes before it does anything: `--help`, the first prediction, a training stage, no change.
 
 python -m benchmarks.speed.startup
 """
@@ -30,6 +30,8 @@ def main(*words: str) -> None:
     commands: dict[str, tuple[str, ...]] = {f"ulmfit {name} --help": (*ULMFIT, name, "--help") for name in COMMANDS}
     commands = {"ulmfit --help": (*ULMFIT, "--help"), **commands}
     commands["ulmfit predict, one text"] = (*ULMFIT, "predict", "--model", str(folder), str(text))
+    stages = ("pretrain", "finetune_lm", "finetune_classifier", "blend", "scratch", "evaluate")
+    commands |= {f"stage {name}": (sys.executable, "-c", f"import stages.{name}") for name in stages}
     commands["python -c 'import torch'"] = (sys.executable, "-c", "import torch")
     if not run("dvc", "status", "--quiet"):
         commands["dvc repro, nothing changed"] = ("dvc", "repro", "--quiet")

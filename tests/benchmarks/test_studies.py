@@ -122,6 +122,14 @@ def test_every_row_scores_the_same_documents_and_tells_what_it_used(finished: Pa
             assert numbers["train"] == (12 if labels == "12" else 64 + validation)
 
 
+def test_all_labels_of_a_corpus_may_have_a_recipe_of_their_own_but_for_what_starts_from_scratch(study: Path) -> None:
+    rows = [(name, labels) for name in STARTS for labels in ("12", "all")]
+    read = {(name, labels): network.settings("places", labels, name, 1) for name, labels in rows}
+    changed = {row for row, config in read.items() if config["max_tokens"] == 16}
+    assert changed == {("generic", "all"), ("domain", "all")}
+    assert all(config["epochs"] == (1 if labels == "all" else 2) for (_, labels), config in read.items())
+
+
 def test_a_row_comes_out_the_same_twice(finished: Path) -> None:
     before = read_said(paths.row("domain", "places", "12", "1"))
     network.main("places", "12", "domain", "1")
@@ -243,6 +251,8 @@ def test_language_models_begin_where_their_row_says(ablated: Path) -> None:
     pretrained = paths.GENERIC / "models/pretrained/forward/model.safetensors"
     assert weights("none") == pretrained.read_bytes()
     assert len({weights(name) for name in (*ABLATIONS["models"], "backward")}) == 4
+    metrics = ablation_paths.model("places", "full_discr_stlr") / "results/finetune_lm/forward/metrics.json"
+    assert read_json(metrics)["tokens"] == ABLATIONS["finetune_lm_tokens"]["places"]
 
 
 def test_the_ablations_table_and_figure_have_every_row(ablated: Path, capsys: pytest.CaptureFixture[str]) -> None:
