@@ -28,7 +28,9 @@ def orthogonalise(update_NRC: Tensor) -> Tensor:
     wide = update_NRC.size(-2) <= update_NRC.size(-1)
     x_NRC = update_NRC if wide else update_NRC.mT
     iterate = _newton_schulz if x_NRC.is_cuda else _newton_schulz_of_gram
-    x_NRC = iterate(x_NRC / (x_NRC.norm(dim=(-2, -1), keepdim=True) + 1e-7))
+    # Lightning's step runs under autocast, which would take the products of fp32 matrices in bf16: the powers of G diverge.
+    with torch.autocast(x_NRC.device.type, enabled=False):
+        x_NRC = iterate(x_NRC / (x_NRC.norm(dim=(-2, -1), keepdim=True) + 1e-7))
     return x_NRC if wide else x_NRC.mT
 
 

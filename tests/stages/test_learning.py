@@ -67,6 +67,21 @@ def test_language_models_learn_and_the_domain_stage_goes_on_from_the_pretrained_
     assert second["perplexity"] == pytest.approx(np.exp(second["loss"]))
 
 
+def test_muon_learns_the_same_in_bf16_as_in_fp32(workspace: Path, tmp_path: Path) -> None:
+    """Processors that multiply bf16 train in it without being asked."""
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        folder = copies(workspace, tmp_path / precision)
+        config = folder / "configs/pretrain/tiny.yaml"
+        values = json.loads(config.read_text(encoding="utf-8"))
+        values |= {"precision": precision, "optimizer": "muon", "muon_learning_rate": 0.02}
+        config.write_text(json.dumps(values), encoding="utf-8")
+        run(folder, "pretrain", "forward")
+        losses[precision] = metrics(folder, "pretrain")
+    assert losses["bf16"]["loss"] < losses["bf16"]["loss_at_start"] - 0.5
+    assert losses["bf16"]["loss"] == pytest.approx(losses["fp32"]["loss"], rel=0.01)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(workspace: Path, tmp_path: Path) -> None:
     folder = copies(workspace, tmp_path / "workspace")
     config = folder / "configs/pretrain/tiny.yaml"

@@ -63,6 +63,14 @@ def test_the_iteration_on_gram_matrices_is_muons_own_also_where_singular_values_
         assert error < 1e-3
 
 
+def test_the_iteration_keeps_its_precision_where_the_step_runs_under_autocast() -> None:
+    """Lightning's step does; in bf16 the powers of Gram matrices diverge."""
+    update_NRC = torch.randn((2, 32, 64), generator=torch.Generator().manual_seed(1))
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = orthogonalise(update_NRC)
+    assert torch.equal(inside, orthogonalise(update_NRC))
+
+
 def test_muon_moves_only_the_hidden_matrices() -> None:
     config = TrainingConfig(learning_rate=0.01, optimizer="muon", muon_learning_rate=0.5, weight_decay=0.0)
     layers = two_layers()
