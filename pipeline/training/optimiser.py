@@ -22,25 +22,26 @@ NEWTON_SCHULZ_STEPS = 5
 def orthogonalise(update_NRC: Tensor) -> Tensor:
     """The nearest semi-orthogonal matrices, roughly: singular values in about 0.7 to 1.2.
 
-    `update_NRC` holds N matrices of R rows and C columns. Runs in bf16 on a GPU (where it is exact enough and
-    fast), in fp32 on a CPU.
+    `update_NRC` holds N matrices of R rows and C columns. Runs in bf16 on a GPU and where the training step does
+    (under autocast), in fp32 elsewhere.
     """
     wide = update_NRC.size(-2) <= update_NRC.size(-1)
     x_NRC = update_NRC if wide else update_NRC.mT
-    iterate = _newton_schulz if x_NRC.is_cuda else _newton_schulz_of_gram
-    # Lightning's step runs under autocast, which would take the products of fp32 matrices in bf16: the powers of G diverge.
-    with torch.autocast(x_NRC.device.type, enabled=False):
-        x_NRC = iterate(x_NRC / (x_NRC.norm(dim=(-2, -1), keepdim=True) + 1e-7))
+    x_NRC = x_NRC / (x_NRC.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    # Autocast would take fp32 products in bf16, and in bf16 the powers of G diverge.
+    in_bf16 = x_NRC.is_cuda or torch.is_autocast_enabled(x_NRC.device.type)
+    x_NRC = _newton_schulz(x_NRC) if in_bf16 else _newton_schulz_of_gram(x_NRC)
     return x_NRC if wide else x_NRC.mT
 
 
 def _newton_schulz(x_NRC: Tensor) -> Tensor:
-    """X <- (a + b G + c G^2) X with G = X X^T, in bf16; R <= C."""
+    """X <- P X with P = a + b G + c G^2 and G = X X^T, in bf16; R <= C."""
     a, b, c = NEWTON_SCHULZ
     x_NRC = x_NRC.bfloat16()
     for _ in range(NEWTON_SCHULZ_STEPS):
         gram_NRR = x_NRC @ x_NRC.mT
-        x_NRC = a * x_NRC + (b * gram_NRR + c * gram_NRR @ gram_NRR) @ x_NRC
+        polynomial_NRR = torch.baddbmm(gram_NRR, gram_NRR, gram_NRR, beta=b, alpha=c)
+        x_NRC = torch.baddbmm(x_NRC, polynomial_NRR, x_NRC, beta=a)
     return x_NRC
 
 

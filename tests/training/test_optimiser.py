@@ -63,12 +63,15 @@ def test_the_iteration_on_gram_matrices_is_muons_own_also_where_singular_values_
         assert error < 1e-3
 
 
-def test_the_iteration_keeps_its_precision_where_the_step_runs_under_autocast() -> None:
-    """Lightning's step does; in bf16 the powers of Gram matrices diverge."""
-    update_NRC = torch.randn((2, 32, 64), generator=torch.Generator().manual_seed(1))
-    with torch.autocast("cpu", torch.bfloat16):
-        inside = orthogonalise(update_NRC)
-    assert torch.equal(inside, orthogonalise(update_NRC))
+def test_under_autocast_the_iteration_runs_in_bf16_and_comes_close_to_fp32() -> None:
+    """Lightning's step runs under it; powers of Gram matrices taken in bf16 would diverge."""
+    generator = torch.Generator().manual_seed(1)
+    for shape in ((2, 32, 64), (2, 64, 32), (2, 64, 64)):
+        update_NRC = torch.randn(shape, generator=generator)
+        exact = orthogonalise(update_NRC)
+        with torch.autocast("cpu", torch.bfloat16):
+            error = (orthogonalise(update_NRC) - exact).norm() / exact.norm()
+        assert 0 < error < 0.03
 
 
 def test_muon_moves_only_the_hidden_matrices() -> None:
