@@ -29,6 +29,8 @@ WORDS = {
 }
 COMMON = ["the", "a", "of", "and", "in", "was", "near", "with", "from", "under", "before", "after"]
 
+# In fp32 everywhere: `auto` is bf16 on some processors, and equality between micro batches and processes is promised in
+# fp32.
 CONFIGS = {
     "model": {
         "layers": 2, "width": 32, "heads": 2, "feedforward": 64, "max_positions": 64, "norm": "rmsnorm",
@@ -36,16 +38,16 @@ CONFIGS = {
     },
     "pretrain": {
         "start": "scratch", "tokens": 6400, "batch_tokens": 256, "length": 32, "validate_every": 10,
-        "checkpoint_every": 2,
+        "checkpoint_every": 2, "precision": "fp32",
     },
     "finetune_lm": {
         "tokens": 6400, "batch_tokens": 256, "length": 32, "discriminative": 2.6, "schedule": "slanted_triangular",
-        "optimizer": "muon", "validate_every": 10, "checkpoint_every": 2,
+        "optimizer": "muon", "validate_every": 10, "checkpoint_every": 2, "precision": "fp32",
     },
     "classifier": {
         "epochs": 4, "phase_epochs": 2, "batch_documents": 8, "learning_rate": 0.005, "discriminative": 2.6,
         "schedule": "slanted_triangular", "head_width": 16, "chunk_tokens": 32, "max_tokens": 96,
-        "checkpoint_every": 2,
+        "checkpoint_every": 2, "precision": "fp32",
     },
     "blend": {"weight": "auto", "folds": 2},
     "hardware": {"accelerator": "cpu", "threads": 1, "micro_batch": 4},

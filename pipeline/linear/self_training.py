@@ -23,6 +23,7 @@ from pipeline.linear.space import DOCUMENTS, Space, as_sparse, spread
 ROUNDS = 2
 KEPT = 0.5  # share of the documents of each class that students learn from: the surest
 GIVEN = 5.0  # a label that was given counts as much as so many that were guessed
+DIRECTIONS = 128  # of the space, for the student that looks at these
 STRENGTH = 1.0  # scikit-learn's C of the student that looks at n-grams, and of the one that looks at directions
 LEAST = 1e-12  # of a probability whose logarithm is taken
 BALANCING = 10  # passes that bring the classes' shares to those of the labels
@@ -40,7 +41,7 @@ class Unlabelled:
     def read(cls, texts: Sequence[str], space: Space) -> "Unlabelled":
         """Some of the texts, spread evenly."""
         features_NV = tf_idf(space.vocabulary.counts(spread(texts, DOCUMENTS)), space.idf_V)
-        return cls(space, features_NV, as_sparse(features_NV @ space.basis_VR))
+        return cls(space, features_NV, as_sparse(features_NV @ space.basis_VR[:, :DIRECTIONS]))
 
 
 def fit(texts: Sequence[str], labels_N: np.ndarray, *, classes: int, unlabelled: Unlabelled) -> NgramClassifier:
@@ -52,7 +53,7 @@ def fit(texts: Sequence[str], labels_N: np.ndarray, *, classes: int, unlabelled:
     space = unlabelled.space
     teacher = lsa_lr.fit(texts, labels_N, classes=classes, space=space)
     given_NV = tf_idf(space.vocabulary.counts(texts), space.idf_V)
-    given_NR = as_sparse(given_NV @ space.basis_VR)
+    given_NR = as_sparse(given_NV @ space.basis_VR[:, :DIRECTIONS])
     shares_C = (np.bincount(labels_N, minlength=classes) + 1) / (len(labels_N) + classes)
     log_NC = _log(teacher.model, unlabelled.features_NV)
     for _ in range(ROUNDS):

@@ -19,7 +19,7 @@ from pipeline.linear.features import Vocabulary, inverse_document_frequency, mos
 
 TERMS = 50_000  # n-grams that are placed in the space, the most frequent ones
 DOCUMENTS = 20_000  # that it is learnt from, at most
-DIRECTIONS = 128
+DIRECTIONS = 256
 FEWEST = 200  # documents below which there is nothing to learn that the labelled ones do not say themselves
 CONFIG, ARRAYS, NAMES = "config.json", "space.safetensors", "terms.json"
 
