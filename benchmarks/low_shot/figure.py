@@ -18,6 +18,7 @@ COLOURS = {
     "scratch": "#8c8c8c",
     "generic": "#6f9bc8",
     "domain": "#1f4e79",
+    "domain_all": "#3d2f8a",
     "blend": "#0b7a3b",
     "tfidf_lr": "#e0a33c",
     "nb_svm": "#b4501e",

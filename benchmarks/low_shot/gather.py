@@ -24,6 +24,7 @@ SYSTEMS = {
     "scratch": ("scratch", "from scratch"),
     "generic": ("generic", "generic"),
     "domain": ("domain", "generic + domain"),
+    "domain_all": ("domain_all", "generic + domain as ULMFiT"),
     "blend": ("blend", "blend with linear models"),
     "self_trained": ("linear", "self-trained linear model"),
     "tfidf_lr": ("linear", "TF-IDF + LR"),
@@ -40,6 +41,7 @@ class Cell(NamedTuple):
 
     corpus: str
     labels: str
+    starts: list[str]
     seeds: list[int]
 
 
@@ -47,10 +49,10 @@ def cells(said: dict[str, Any]) -> Iterator[Cell]:
     """Those that params.yaml asks for."""
     for corpus in said["corpora"]:
         for labels in said["labels"]:
-            yield Cell(corpus, str(labels), said["seeds"])
+            yield Cell(corpus, str(labels), said["starts"], said["seeds"])
         for whole in (said["all_large"], said["all_small"]):
             if corpus in whole["corpora"]:
-                yield Cell(corpus, ALL, whole["seeds"])
+                yield Cell(corpus, ALL, whole["starts"], whole["seeds"])
 
 
 def main() -> None:

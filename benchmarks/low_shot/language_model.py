@@ -1,9 +1,10 @@
 """Stages of the low-shot study that train language models, by the pipeline's own stages.
 
-`python -m benchmarks.low_shot.language_model generic`, once for all corpora, then `... domain CORPUS`.
+`python -m benchmarks.low_shot.language_model generic`, once for all corpora, then `... domain CORPUS`, and
+`... domain_all CORPUS` where all labels are many.
 """
 
-from benchmarks.low_shot.paths import GENERIC, TOKENIZER, TOKENS, home, params
+from benchmarks.low_shot.paths import DOMAIN_ALL, FOR_ALL, GENERIC, TOKENIZER, TOKENS, home, params
 from benchmarks.studies.recipes import HARDWARE, inside, recipe
 from pipeline.base.process import run_stage
 from stages import finetune_lm, pretrain
@@ -14,7 +15,7 @@ def main(what: str, *corpus: str) -> None:
     if what == "generic":
         generic()
     else:
-        domain(*corpus)
+        domain(*corpus, many=what == DOMAIN_ALL)
 
 
 def generic() -> None:
@@ -29,17 +30,20 @@ def generic() -> None:
         pretrain.main("forward")
 
 
-def domain(corpus: str) -> None:
-    """Fine-tune on the domain's text."""
+def domain(corpus: str, *, many: bool) -> None:
+    """Fine-tune on the domain's text, for `many` labels or few."""
     said = params()
-    chosen = recipe("finetune_lm", said["finetune_lm"] | {"tokens": said["finetune_lm_tokens"][corpus]})
+    tokens = {"tokens": said["finetune_lm_tokens"][corpus]}
+    chosen = recipe("finetune_lm", said["finetune_lm_all" if many else "finetune_lm"] | tokens)
     configs = {"finetune_lm": chosen, "hardware": HARDWARE}
     links = {
         "models/tokenizer": TOKENIZER,
         "models/pretrained": GENERIC / "models/pretrained",
         f"{TOKENS}/generic": GENERIC / TOKENS / "generic",
     }
-    with inside(home(corpus), configs, links):
+    if many:
+        links[f"{TOKENS}/domain"] = home(corpus) / TOKENS / "domain"
+    with inside(home(corpus) / FOR_ALL if many else home(corpus), configs, links):
         finetune_lm.main("forward")
 
 

@@ -1,7 +1,7 @@
 """Row of the low-shot study: the network alone (`python -m benchmarks.low_shot.network imdb 100 domain 1`).
 
 It starts from `scratch`, a fresh network; from the `generic` language model; or from that of the `domain`, which is the
-same after fine-tuning on the corpus's unlabelled text.
+same after fine-tuning on the corpus's unlabelled text (`domain_all`: with the recipe for thousands of labels).
 """
 
 from typing import Any
@@ -38,11 +38,9 @@ def main(corpus: str, labels: str, start: str, seed: str) -> None:
 def settings(corpus: str, labels: str, start: str, seed: int) -> dict[str, Any]:
     """The classifier's config."""
     said = params()
-    epochs, chosen = said["epochs"][start][labels], said["classifier"][start]
-    if labels == ALL:
-        epochs = epochs[corpus]
-        chosen = chosen if start == SCRATCH else said["classifier_all"].get(corpus, chosen)
-    return recipe("classifier", chosen) | {"epochs": epochs, "seed": seed}
+    epochs = said["epochs"][start][labels]
+    epochs = epochs[corpus] if labels == ALL else epochs
+    return recipe("classifier", said["classifier"][start]) | {"epochs": epochs, "seed": seed}
 
 
 def classifier(rows: np.ndarray, corpus: str, labels: str, start: str, seed: int) -> Predictor:

@@ -12,6 +12,8 @@ HELD_OUT = TASKS / "held_out"
 TOKENIZER = GENERIC / "models/tokenizer"
 TOKENS, DOMAIN = "data/tokens", "data/prepared/domain"
 SCRATCH = "scratch"  # the start without a language model
+DOMAIN_ALL = "domain_all"  # the start with the domain's language model for all labels
+FOR_ALL = "for_all"  # the folder, in a corpus's own, in which that is made
 
 
 def params() -> dict[str, Any]:

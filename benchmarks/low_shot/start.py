@@ -6,7 +6,7 @@ depend on nothing that happens to another language model.
 
 import shutil
 
-from benchmarks.low_shot.paths import GENERIC, SCRATCH, TOKENIZER, home, start
+from benchmarks.low_shot.paths import DOMAIN_ALL, FOR_ALL, GENERIC, SCRATCH, TOKENIZER, home, start
 from pipeline.base.errors import UserError
 from pipeline.base.files import whole_folder
 from pipeline.base.process import run_stage
@@ -18,6 +18,7 @@ def main(corpus: str, name: str) -> None:
         SCRATCH: TOKENIZER,
         "generic": GENERIC / "models/pretrained/forward",
         "domain": home(corpus) / "models/domain/forward",
+        DOMAIN_ALL: home(corpus) / FOR_ALL / "models/domain/forward",
     }
     if name not in models:
         raise UserError(f'starts: "{name}" is none; take some of {", ".join(models)}')

@@ -26,13 +26,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("studies")]
 
 CELLS = [("places", "12", "1"), ("places", "12", "2"), ("places", "all", "1")]
 STARTS = ("scratch", "generic", "domain")
+OF_ALL = ("scratch", "generic", "domain_all")
 PARAMS: dict[str, Any] = {
     "corpora": ["places"],
     "starts": list(STARTS),
     "labels": [12],
     "seeds": [1, 2],
-    "all_large": {"corpora": [], "seeds": [1]},
-    "all_small": {"corpora": ["places"], "seeds": [1]},
+    "all_large": {"corpora": [], "starts": list(STARTS), "blended": "domain", "seeds": [1]},
+    "all_small": {"corpora": ["places"], "starts": list(OF_ALL), "blended": "domain_all", "seeds": [1]},
     "test": {"documents": 40, "seed": 1},
     "generic": "local_generic",
     "sources": ["places"],
@@ -41,9 +42,9 @@ PARAMS: dict[str, Any] = {
     "pretrain": {"recipe": "small", "tokens": 512},
     "finetune_lm": {"recipe": "small"},
     "finetune_lm_tokens": {"places": 512},
-    "classifier": {name: {"recipe": "quick"} for name in STARTS},
-    "classifier_all": {"places": {"recipe": "quick", "max_tokens": 16}},
-    "epochs": {name: {"12": 2, "all": {"places": 1}} for name in STARTS},
+    "finetune_lm_all": {"recipe": "small", "discriminative": 2.6},
+    "classifier": {name: {"recipe": "quick"} for name in (*STARTS, "domain_all")},
+    "epochs": {name: {"12": 2, "all": {"places": 1}} for name in (*STARTS, "domain_all")},
     "blend": {"recipe": "quick"},
     "lsa": {"dimensions": 8, "terms": 200, "seed": 1},
 }
@@ -83,18 +84,24 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         text.main("domain", "places")
         language_model.main("generic")
         language_model.main("domain", "places")
+        language_model.main("domain_all", "places")
         lsa.main("places")
-        for name in STARTS:
+        for name in (*STARTS, "domain_all"):
             start.main("places", name)
         yield root
 
 
+def starts_of(labels: str) -> tuple[str, ...]:
+    """What networks start from; the blend's is the last."""
+    return OF_ALL if labels == "all" else STARTS
+
+
 def run(labels: str, seed: str) -> None:
     """All rows of one draw."""
-    for name in STARTS:
+    for name in starts_of(labels):
         network.main("places", labels, name, seed)
     linear.main("places", labels, seed)
-    blend.main("places", labels, seed)
+    blend.main("places", labels, starts_of(labels)[-1], seed)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +114,7 @@ def finished(study: Path) -> Path:
 
 
 def test_every_row_scores_the_same_documents_and_tells_what_it_used(finished: Path) -> None:
-    rows = {cell: [paths.row(group, *cell) for group, _ in gather.SYSTEMS.values()] for cell in CELLS}
+    rows = {cell: [paths.row(group, *cell) for group in (*starts_of(cell[1]), "linear", "blend")] for cell in CELLS}
     truth = read_said(paths.row("domain", "places", "12", "1"))["labels"]
     for (_, labels, _), folders in rows.items():
         for folder in folders:
@@ -122,12 +129,11 @@ def test_every_row_scores_the_same_documents_and_tells_what_it_used(finished: Pa
             assert numbers["train"] == (12 if labels == "12" else 64 + validation)
 
 
-def test_all_labels_of_a_corpus_may_have_a_recipe_of_their_own_but_for_what_starts_from_scratch(study: Path) -> None:
-    rows = [(name, labels) for name in STARTS for labels in ("12", "all")]
-    read = {(name, labels): network.settings("places", labels, name, 1) for name, labels in rows}
-    changed = {row for row, config in read.items() if config["max_tokens"] == 16}
-    assert changed == {("generic", "all"), ("domain", "all")}
-    assert all(config["epochs"] == (1 if labels == "all" else 2) for (_, labels), config in read.items())
+def test_thousands_of_labels_start_from_a_language_model_of_their_own(study: Path) -> None:
+    few, many = ((paths.start("places", name) / "model.safetensors").read_bytes() for name in ("domain", "domain_all"))
+    assert few != many
+    epochs = {labels: network.settings("places", labels, "domain_all", 1)["epochs"] for labels in ("12", "all")}
+    assert epochs == {"12": 2, "all": 1}
 
 
 def test_a_row_comes_out_the_same_twice(finished: Path) -> None:
@@ -141,7 +147,8 @@ def test_the_blend_says_what_its_weights_make_of_network_and_linear_models(finis
     for cell in CELLS:
         found = read_row(paths.row("blend", *cell))["blend"]
         weights = Weights(**found["weights"])
-        network_NC = read_said(paths.row("domain", *cell))["domain"]
+        begins = starts_of(cell[1])[-1]
+        network_NC = read_said(paths.row(begins, *cell))[begins]
         linear_NC = read_said(paths.row("linear", *cell))
         said_NC = read_said(paths.row("blend", *cell))["blend"]
         np.testing.assert_allclose(said_NC, weights.pooled(network_NC, linear_NC, False), atol=1e-6)
@@ -165,16 +172,15 @@ def test_the_table_has_every_system_and_what_is_missing_is_left_out(
     errors = [read_row(paths.row("domain", *cell))["systems"]["domain"]["error"] for cell in CELLS[:2]]
     assert few["systems"]["domain"]["errors"] == {"1": errors[0], "2": errors[1]}
     assert few["systems"]["domain"]["mean"] == pytest.approx(np.mean(errors))
-    assert whole["systems"]["domain"]["sd"] is None
+    assert whole["systems"]["domain_all"]["sd"] is None
     for name in (*STARTS, "blend", "self_trained"):
         against = few["against_linear"][name]
         assert against["difference"] == pytest.approx(
             few["systems"][name]["mean"] - few["systems"][few["best_linear"]]["mean"]
         )
         assert against["interval"][0] <= against["difference"] <= against["interval"][1]
-    assert printed.count("of the best linear model's error on the mean over 2 cells") == len(
-        (*STARTS, "blend", "self_trained")
-    )
+    over = [f"of the best linear model's error on the mean over {cells} cells" for cells in (1, 2)]
+    assert [printed.count(one) for one in over] == [2, 4], "the domain's two models stand in one each"
     kept = paths.row("blend", *CELLS[2])
     kept.rename(tmp_path / "elsewhere")
     gather.main()
@@ -202,7 +208,7 @@ def test_starts_are_copies_so_that_rows_know_no_other_language_model(study: Path
         weights["generic"].read_bytes() == (paths.GENERIC / "models/pretrained/forward/model.safetensors").read_bytes()
     )
     assert weights["domain"].read_bytes() != weights["generic"].read_bytes()
-    with pytest.raises(UserError, match='starts: "domian" is none; take some of scratch, generic, domain'):
+    with pytest.raises(UserError, match='starts: "domian" is none; take some of scratch, generic, domain, domain_all'):
         start.main("places", "domian")
 
 

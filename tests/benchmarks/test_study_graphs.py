@@ -62,7 +62,7 @@ def rows(stages: list[PipelineStage]) -> list[PipelineStage]:
 def low_shot_rows() -> Iterator[Path]:
     said = read_yaml(ROOT / "benchmarks/low_shot/params.yaml")
     for cell in low_shot.cells(said):
-        for group, _ in low_shot.SYSTEMS.values():
+        for group in (*cell.starts, "linear", "blend"):
             yield from (low_shot_paths.row(group, cell.corpus, cell.labels, str(seed)) for seed in cell.seeds)
 
 
