@@ -84,5 +84,10 @@ def load_space(folder: Path) -> Space | None:
 
 
 def as_sparse(places_NR: np.ndarray) -> csr_matrix:
-    """The same rows as a sparse matrix, which is what the choice of settings takes."""
-    return csr_matrix(places_NR.astype(np.float64))
+    """The same rows as a sparse matrix, which is what the choice of settings takes.
+
+    Zeros are kept as entries: a direction stays in its column where no document has anything in it.
+    """
+    N, R = places_NR.shape
+    columns = np.tile(np.arange(R), N)
+    return csr_matrix((places_NR.astype(np.float64).ravel(), columns, np.arange(0, N * R + 1, R)), shape=(N, R))

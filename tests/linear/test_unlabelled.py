@@ -8,6 +8,7 @@ import pytest
 from pipeline.base.errors import UserError
 from pipeline.linear.artifact import Blend, load_blend, save_blend
 from pipeline.linear.blend import Weights
+from pipeline.linear.features import Vocabulary, token_ngrams
 from pipeline.linear.learners import Learners
 from pipeline.linear.self_training import Unlabelled, balanced, surest
 from pipeline.linear.space import FEWEST, Space, learn_space, load_space, save_space
@@ -59,6 +60,27 @@ def test_six_labels_reach_words_that_none_of_them_has(learners: Learners, name: 
     fitted = {one: learners.fit(one, some, given) for one in ("tfidf_lr", name)}
     right = {one: (model.predict_proba(test).argmax(1) == truth).mean() for one, model in fitted.items()}
     assert right[name] > right["tfidf_lr"] + 0.05
+
+
+@pytest.mark.parametrize("place", [20, 200])
+def test_as_many_directions_are_looked_at_as_the_labels_can_weigh(place: int) -> None:
+    """Words are the directions, the strongest first; one of two tells the class, among the first or far behind."""
+    words = [f"word{number:03}" for number in range(256)]
+    vocabulary = Vocabulary(token_ngrams(spaced=True), tuple(words))
+    space = Space(vocabulary, np.ones(256, np.float32), np.eye(256, dtype=np.float32))
+    random = np.random.Generator(np.random.PCG64(5))
+    labels_N = np.arange(100) % 2
+    texts = [" ".join(words[n] for n in (*random.choice(256, 12), place + label)) for label in labels_N]
+    fitted = Learners(2, True, space).fit("lsa_lr", texts, labels_N)
+    assert fitted.settings["directions"] == (32 if place < 32 else 256)
+    assert (fitted.predict_proba(texts).argmax(1) == labels_N).mean() > 0.9
+
+
+@pytest.mark.parametrize("name", ["lsa_lr", "self_trained"])
+def test_labelled_text_without_a_word_of_the_domains_is_learnt_nothing_from(learners: Learners, name: str) -> None:
+    for known in ("", "sea1 sea2"):
+        fitted = learners.fit(name, [f"{known} alpha{number}" for number in range(30)], np.arange(30) % 3)
+        np.testing.assert_allclose(fitted.predict_proba(["oven7 beta"]).sum(axis=1), 1, rtol=1e-5)
 
 
 def test_they_come_back_from_the_folder_of_a_blend(learners: Learners, tmp_path: Path) -> None:
