@@ -121,9 +121,9 @@ class Update(NamedTuple):
 def update_cost(groups: list[dict[str, Any]]) -> Update:
     """The update of the groups of `parameter_groups`.
 
-    Muon's iteration on a matrix of R rows and C >= R columns, as a CPU does it in fp32: two products of R x R x C, and of
-    R x R x R two a step, one more in all but the first, two more in all but the last. On a GPU, and in bf16, it is two
-    of R x R x C and one of R x R x R in each of five steps (Jordan et al. 2024), 1.8 times as many operations where
+    Muon's iteration on a matrix of R rows and C >= R columns, as a CPU does it in fp32: two products of R x R x C, and
+    of R x R x R two a step, one more in all but the first, two more in all but the last. On a GPU, and in bf16, it is
+    two of R x R x C and one of R x R x R in each of five steps (Jordan et al. 2024), 1.8 times as many operations where
     C = 4 R, of a part that is small there. AdamW computes next to nothing and waits for memory.
     """
     flops, moved, parameters, state, scratch = 0.0, 0.0, 0, 0, 0
