@@ -11,23 +11,24 @@ import torch
 
 from pipeline.base.files import read_json, write_json, write_text
 from pipeline.base.process import run_stage
-from pipeline.base.progress import Progress
 from pipeline.config.blend import FOLDER
 from pipeline.config.chosen import choice, chosen
 from pipeline.config.hardware import HardwareConfig
+from pipeline.config.self_train import FOLDER as STUDENT
 from pipeline.evaluation.calibration import reliability
 from pipeline.evaluation.decisions import carried, decided
 from pipeline.evaluation.predictions import read_predictions, write_predictions
 from pipeline.evaluation.summary import summarise
 from pipeline.inference.predictor import Predictor
+from pipeline.inference.student import said
 from pipeline.linear.artifact import load_blend
+from pipeline.linear.blend import halfway
 from pipeline.text.prepared import read_labels, read_texts
 from pipeline.training.place import Place
 
 TASK = Path("data/prepared/task")
 CLASSIFIER = Path("models/classifier")
 OUT = Path("results/evaluate")
-BLOCK = 1024  # documents between two signs of progress
 
 
 def main() -> None:
@@ -39,19 +40,13 @@ def main() -> None:
     torch.set_num_threads(place.threads)
 
     def predict(folder: Path) -> np.ndarray:
-        predictor = Predictor.load(folder, device=place.device)
-        found = [np.zeros((0, len(names)))]
-        with Progress(str(folder), len(texts), "documents") as progress:
-            for start in range(0, len(texts), BLOCK):
-                found.append(predictor.predict_proba(texts[start : start + BLOCK]))
-                progress.update(len(found[-1]))
-        return np.concatenate(found).astype(np.float32)
+        return said(Predictor.load(folder, device=place.device), texts, str(folder)).astype(np.float32)
 
     directions = {direction: predict(CLASSIFIER / direction) for direction in choice("directions")}
     network_NC = np.mean(list(directions.values()), axis=0)
     blend = load_blend(CLASSIFIER / FOLDER)
     linear_NC = blend.said_by_linear(texts)
-    pipeline_NC = blend.pooled(network_NC, linear_NC)
+    blend_NC = pipeline_NC = blend.pooled(network_NC, linear_NC)
     baselines = read_predictions("results/baselines/predictions.parquet").systems
     systems = {"pipeline": pipeline_NC, "scratch": predict(Path("models/scratch")), **baselines}
 
@@ -60,6 +55,10 @@ def main() -> None:
     if linear_NC:
         alone = replace(blend.weights, network=0.0).pooled(network_NC, linear_NC, multilabel)
         members = {"network": network_NC, "linear": alone, **members}
+    if any((CLASSIFIER / STUDENT).glob("*/config.json")):
+        student_NC = predict(CLASSIFIER / STUDENT)
+        systems["pipeline"] = pipeline_NC = halfway(student_NC, blend_NC, multilabel)
+        members = {"student": student_NC, "teacher": blend_NC, **members}
     test = {
         "documents": len(texts),
         "classes": len(names),

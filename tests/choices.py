@@ -16,6 +16,7 @@ pretrained: none
 finetune_lm: short
 classifier: quick
 blend: auto
+self_train: auto
 scratch: quick
 directions: [forward]  # or both
 hardware: auto
@@ -32,6 +33,7 @@ hardware: auto
     "configs/finetune_lm/short.yaml": "tokens: 1000\nbatch_tokens: 256\nlength: 64\nlearning_rate: 0.001\n",
     "configs/classifier/quick.yaml": "epochs: 1\nlearning_rate: 0.001\nchunk_tokens: 64\n",
     "configs/blend/auto.yaml": "weight: auto\n",
+    "configs/self_train/auto.yaml": "documents: 400\n",
     "configs/hardware/auto.yaml": "accelerator: auto\n",
     "configs/hardware/gpu.yaml": "accelerator: gpu\n",
     "configs/presets/quick.yaml": "# A quick look.\ntask: reviews\nmodel: small\n",

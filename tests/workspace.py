@@ -50,6 +50,7 @@ CONFIGS = {
         "checkpoint_every": 2, "precision": "fp32",
     },
     "blend": {"weight": "auto", "folds": 2},
+    "self_train": {"documents": 80, "epochs": 2},
     "hardware": {"accelerator": "cpu", "threads": 1, "micro_batch": 4},
 }  # fmt: skip
 
@@ -72,7 +73,7 @@ def make(folder: Path, **changed: dict[str, object]) -> Path:
     """Fill `folder` with everything the training stages read; `changed` updates single configs."""
     choices = {
         "generic": "tiny", "domain": "tiny", "task": "tiny", "tokenizer": "tiny", "model": "tiny", "pretrain": "tiny",
-        "pretrained": "none", "finetune_lm": "tiny", "classifier": "tiny", "blend": "tiny",
+        "pretrained": "none", "finetune_lm": "tiny", "classifier": "tiny", "blend": "tiny", "self_train": "tiny",
         "scratch": "tiny", "hardware": "tiny",
         "directions": ["forward"],
     }  # fmt: skip

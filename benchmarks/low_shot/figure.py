@@ -20,6 +20,8 @@ COLOURS = {
     "domain": "#1f4e79",
     "domain_all": "#3d2f8a",
     "blend": "#0b7a3b",
+    "student": "#c2185b",
+    "taught": "#000000",
     "tfidf_lr": "#e0a33c",
     "nb_svm": "#b4501e",
     "lsa_lr": "#8a3d73",

@@ -1,7 +1,7 @@
 """Labelled documents as tokens, and the batches made of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, Self
@@ -59,12 +59,34 @@ class Some:
 
 
 @dataclass(frozen=True)
+class Joined:
+    """Documents, and others numbered behind them, as `Documents`."""
+
+    first: Documents
+    then: Documents
+
+    @cached_property
+    def _before(self) -> int:
+        return len(self.first.lengths())
+
+    def document(self, number: int) -> np.ndarray:
+        """Tokens of one of them."""
+        return self.first.document(number) if number < self._before else self.then.document(number - self._before)
+
+    def lengths(self) -> np.ndarray:
+        """Tokens of each of them, int64."""
+        return np.concatenate([self.first.lengths(), self.then.lengths()])
+
+
+@dataclass(frozen=True)
 class LabelledDocuments:
     """Documents and their targets: int64 (N,), or 0/1 float32 (N, C) for several labels a document."""
 
     documents: Documents
     targets: Tensor
     reverse: bool = False
+    # The targets are somebody's probabilities, float32 (N, C), of the one label that each document has.
+    guessed: bool = False
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -76,7 +98,7 @@ class LabelledDocuments:
 
     def subset(self, numbers: np.ndarray) -> "LabelledDocuments":
         """Those of these numbers, numbered anew in their order."""
-        return LabelledDocuments(Some(self.documents, numbers), self.targets[torch.as_tensor(numbers)], self.reverse)
+        return replace(self, documents=Some(self.documents, numbers), targets=self.targets[torch.as_tensor(numbers)])
 
     def by_length(self) -> np.ndarray:
         """Numbers of the documents, longest first, so that a batch that does not fit fails at once."""

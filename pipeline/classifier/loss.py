@@ -38,6 +38,18 @@ def balanced_weights(training_targets: Tensor, classes: int) -> Tensor:
     return torch.where(one_sided_C, 1.0, len(training_targets) / (2 * counts_2C)).float()
 
 
+def guess_loss(logits_BC: Tensor, targets_BC: Tensor) -> Tensor:
+    """Sum over documents of the cross entropy with probabilities in the place of labels; a scalar.
+
+    What a student learns from its teacher (Hinton, Vinyals & Dean 2015, arXiv 1503.02531, at temperature 1).
+
+    Args:
+        logits_BC: unnormalised scores; computed with in fp32.
+        targets_BC: probabilities, whose rows sum to one.
+    """
+    return F.cross_entropy(logits_BC.float(), targets_BC, reduction="sum")
+
+
 def sum_loss(
     logits_BC: Tensor, targets: Tensor, *, label_smoothing: float = 0.0, weights: Tensor | None = None
 ) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.classifier.data import LabelledDocuments
-from pipeline.classifier.loss import sum_loss
+from pipeline.classifier.loss import guess_loss, sum_loss
 from pipeline.classifier.network import ClassifierNetwork
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.training.module import TrainingModule
@@ -28,9 +28,10 @@ class ClassifierModule(TrainingModule):
         title: str,
         validation: LabelledDocuments,
         class_weights: Tensor | None,
+        guessed: bool = False,
     ) -> None:
         super().__init__(network, config, micro_batch, title)
-        self.validation = validation
+        self.validation, self.guessed = validation, guessed
         self.class_weights: Tensor | None
         self.register_buffer("class_weights", class_weights, persistent=False)
 
@@ -41,8 +42,10 @@ class ClassifierModule(TrainingModule):
             yield from (dict(zip(part, piece, strict=True)) for piece in zip(*pieces, strict=True))
 
     def loss_sum(self, micro: dict[str, Tensor]) -> Tensor:
-        """Sum of the documents' losses, weighted by class if the config asks for it."""
+        """Sum of the documents' losses, weighted by class if the config asks for it and the labels are no guesses."""
         logits_BC = self.network(micro["tokens_BT"], micro["lengths_B"], seeds_B=micro["seeds_B"])
+        if self.guessed:
+            return guess_loss(logits_BC, micro["targets"])
         return sum_loss(
             logits_BC, micro["targets"], label_smoothing=self.config.label_smoothing, weights=self.class_weights
         )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.base.files import digest
+from pipeline.base.files import digest, whole_folder
 from pipeline.batches.buckets import BucketPlan
 from pipeline.batches.seeds import sequence_seeds, step_seed
 from pipeline.classifier.artifact import save_classifier
@@ -92,10 +92,10 @@ class ClassifierTraining:
         # Activations are kept for the chunks with gradients.
         kept = min(config.max_tokens, config.chunk_tokens * config.gradient_chunks)
         micro = self.place.micro_batch(self.network.backbone.settings, kept, config.batch_documents)
-        balanced = config.class_weights == "balanced"
+        balanced = config.class_weights == "balanced" and not self.train.guessed
         weights = balanced_weights(self.train.targets, self.network.classes) if balanced else None
         self.network.set_drop_mult(config.drop_mult)
-        return ClassifierModule(self.network, config, micro, self.title, self.validation, weights)
+        return ClassifierModule(self.network, config, micro, self.title, self.validation, weights, self.train.guessed)
 
     def _share(
         self, plan: BucketPlan, phase: int, step: int, rank: int, world: int, micro_batch: int
@@ -143,6 +143,15 @@ class ClassifierRun:
         with processes(training.place):
             self._train(training, title)
 
+    def leave_out(self, why: str) -> None:
+        """Write an empty folder: an optional stage that has nothing to do."""
+        if this_rank():
+            return
+        print(f"  {why}")
+        with whole_folder(self.out):
+            pass
+        write_results(self.results, {"steps": 0, "tokens": 0, "note": why}, None, MEASURED, {"seconds": 0.0})
+
     def _train(self, training: ClassifierTraining, title: str) -> None:
         if self.goal == "lr-find":
             stage = self.results.relative_to("results").parts[0]
@@ -172,7 +181,7 @@ class ClassifierRun:
         metrics = {
             "documents": len(self.task.train),
             "validation_documents": len(self.task.validation),
-            "labels_used": len(self.task.train) + len(self.task.validation),
+            **({} if self.task.train.guessed else {"labels_used": len(self.task.train) + len(self.task.validation)}),
             "phases": len(made),
             "steps": sum(phase.steps for phase in made),
             "tokens": module.position.tokens,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from pipeline.base.errors import UserError, suggest
 from pipeline.base.files import disk_errors, whole_file
 from pipeline.base.progress import Progress
+from pipeline.config.self_train import FOLDER as STUDENT
 
 if TYPE_CHECKING:
     from pipeline.inference.files import Columns
@@ -101,6 +102,9 @@ def _load(args: argparse.Namespace) -> "Predictor":
     if predictor.blend is not None and predictor.blend.linear:
         share, names = predictor.blend.weights.linear_share, ", ".join(predictor.blend.linear)
         print(f"{args.model}: blended with linear models ({names}) of weight {share:.2f}", file=sys.stderr)
+    if predictor.students:
+        alone = Path(args.model) / STUDENT
+        print(f"{args.model}: with a student of these; `--model {alone}` is that alone, in less time", file=sys.stderr)
     return predictor
 
 

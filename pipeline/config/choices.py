@@ -8,6 +8,7 @@ from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.dataset import DatasetConfig
 from pipeline.config.hardware import HardwareConfig
 from pipeline.config.language_model import FinetuneConfig, PretrainConfig
+from pipeline.config.self_train import SelfTrainConfig
 from pipeline.config.tokenizer import TokenizerConfig
 from pipeline.models.settings import settings_schema
 
@@ -28,6 +29,7 @@ class Choices:
     finetune_lm: str
     classifier: str
     blend: str
+    self_train: str
     scratch: str
     hardware: str
     directions: tuple[Direction, ...]
@@ -47,6 +49,7 @@ SCHEMAS: dict[str, Any] = {
     "finetune_lm": FinetuneConfig,
     "classifier": ClassifierConfig,
     "blend": BlendConfig,
+    "self_train": SelfTrainConfig,
     "scratch": ClassifierConfig,
     "hardware": HardwareConfig,
 }

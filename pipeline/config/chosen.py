@@ -21,6 +21,7 @@ FOLDERS = {
     "finetune_lm": "finetune_lm",
     "classifier": "classifier",
     "blend": "blend",
+    "self_train": "self_train",
     "scratch": "classifier",
     "hardware": "hardware",
 }

@@ -7,6 +7,7 @@ from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.dataset import DatasetConfig
 from pipeline.config.hardware import HardwareConfig
 from pipeline.config.language_model import LanguageModelConfig, PretrainConfig
+from pipeline.config.self_train import SelfTrainConfig
 from pipeline.config.tokenizer import TokenizerConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.models.settings import LSTMSettings, TransformerSettings
@@ -36,6 +37,10 @@ def summary(config: Any) -> str:
             return "the network alone"
         case BlendConfig():
             return f"a linear model beside it, judged by {config.enough:,} documents or {config.folds} parts"
+        case SelfTrainConfig(documents=0):
+            return "no student: the classifier as its labels left it"
+        case SelfTrainConfig():
+            return f"a student of it, from {config.documents:,} unlabelled documents, epochs {config.epochs:g}"
         case HardwareConfig():
             return f"accelerator {config.accelerator}, devices {config.devices}, strategy {config.strategy}"
     raise TypeError(f"no summary for {type(config).__name__}")

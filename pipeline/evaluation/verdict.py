@@ -15,6 +15,8 @@ NAMES = {
 }
 # What the pipeline blends or averages -> its name for people, in the order of tables.
 MEMBERS = {
+    "student": "the student alone",
+    "teacher": "its teacher, the blend",
     "network": "the network alone",
     "linear": "the linear models alone",
     "forward": "forward alone",

@@ -1,6 +1,6 @@
-"""Labels and probabilities of new texts from a trained classifier, in one direction or both."""
+"""Labels and probabilities of new texts from a trained classifier, in one direction or both, and from its student."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from pipeline.base.errors import UserError
 from pipeline.batches.reverse import reverse_document
 from pipeline.classifier.artifact import LoadedClassifier, load_classifier
+from pipeline.config import self_train
 from pipeline.config.blend import FOLDER
 from pipeline.text.tokenizer import encode, load
 from pipeline.training.environment import resolve_precision
@@ -29,6 +30,8 @@ CHARACTERS_PER_TOKEN = 256
 class Predictor:
     """One or several classifiers with the same labels, whose probabilities are averaged, and perhaps linear models.
 
+    Where all of these have taught a student, the word of both is as good: their log odds are averaged.
+
     Texts are read in batches of similar length; a text's probabilities do not depend on the others beyond rounding.
     In fp32, the default, they agree between machines to about 1e-6. `precision="auto"` takes bf16 where the processor
     has it, which is two to three times as fast and moves probabilities by about 0.01.
@@ -42,6 +45,7 @@ class Predictor:
         device: str = "auto",
         precision: Literal["fp32", "auto"] = "fp32",
         batch_tokens: int | None = None,
+        students: Sequence[LoadedClassifier] = (),
     ) -> None:
         """`device`: a torch device type, auto for CUDA where there is one; `batch_tokens`: None by the device."""
         if device == "auto":
@@ -50,7 +54,8 @@ class Predictor:
         self.precision = resolve_precision(precision, device)
         self.batch_tokens = batch_tokens or BATCH_TOKENS.get(device, BATCH_TOKENS["cpu"])
         self.members = [(member, load(member.tokenizer)) for member in members]
-        for member in members:
+        self.students = [(student, load(student.tokenizer)) for student in students]
+        for member in (*members, *students):
             member.network.eval().to(device)
         self.blend = blend
         self.labels = list(members[0].labels)
@@ -65,19 +70,25 @@ class Predictor:
         device: str = "auto",
         precision: Literal["fp32", "auto"] = "fp32",
         batch_tokens: int | None = None,
+        students: bool = True,
     ) -> Self:
-        """Load the classifier in `folder`, or those in its sub-folders: one for each direction, and their blend."""
+        """Load the classifier in `folder`, or those in its sub-folders: one for each direction, and their blend.
+
+        students: of a folder with both, their students too.
+        """
         folders = classifier_folders(folder)
         members = [load_classifier(one) for one in folders]
-        for one, member in zip(folders, members, strict=True):
+        taught = sorted(path.parent for path in (Path(folder) / self_train.FOLDER).glob("*/config.json") if students)
+        pupils = [load_classifier(one) for one in taught]
+        for one, member in zip((*folders, *taught), (*members, *pupils), strict=True):
             if (member.labels, member.multilabel) != (members[0].labels, members[0].multilabel):
                 raise UserError(f"{one}: its labels differ from those of {folders[0]}; train both on one task")
         blend = _blend(Path(folder) / FOLDER, members[0].labels)
-        return cls(members, blend, device=device, precision=precision, batch_tokens=batch_tokens)
+        return cls(members, blend, device=device, precision=precision, batch_tokens=batch_tokens, students=pupils)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        for _, tokenizer in self.members:
+        for _, tokenizer in (*self.members, *self.students):
             tokenizer.encode_special_tokens = True  # a copy made by pickle forgets it
 
     @property
@@ -96,11 +107,14 @@ class Predictor:
         They sum to 1 in each row or, where a document may carry several labels, are each label's own.
         """
         documents = _checked(texts)
-        total = np.zeros((len(documents), len(self.labels)))
-        for member, tokenizer in self.members:
-            total += self._probabilities(member, tokenizer, documents)
-        network_NC = total / len(self.members)
-        return network_NC if self.blend is None else self.blend.blended(network_NC, documents)
+        said_NC = self._mean(self.members, documents)
+        if self.blend is not None:
+            said_NC = self.blend.blended(said_NC, documents)
+        if self.students:
+            from pipeline.linear.blend import halfway  # with scipy, which networks alone do without
+
+            said_NC = halfway(self._mean(self.students, documents), said_NC, self.multilabel)
+        return said_NC
 
     def predict(self, texts: Iterable[str]) -> list[str] | list[list[str]]:
         """The most probable label of each text; with several labels a document, all those of at least one half."""
@@ -111,6 +125,10 @@ class Predictor:
         if self.multilabel:
             return [[self.labels[c] for c in np.flatnonzero(row_C >= 0.5)] for row_C in probabilities_NC]
         return [self.labels[c] for c in probabilities_NC.argmax(axis=1)] if len(probabilities_NC) else []
+
+    def _mean(self, of: list[tuple[LoadedClassifier, Tokenizer]], texts: list[str]) -> np.ndarray:
+        """Mean probabilities (N, C) of some networks."""
+        return sum((self._probabilities(*one, texts) for one in of), np.zeros((len(texts), len(self.labels)))) / len(of)
 
     def _probabilities(self, member: LoadedClassifier, tokenizer: Tokenizer, texts: list[str]) -> np.ndarray:
         reading = member.network.reading

@@ -41,6 +41,11 @@ class Weights:
         return expit(scores_NC) if multilabel else softmax(scores_NC, axis=1)
 
 
+def halfway(one_NC: np.ndarray, other_NC: np.ndarray, multilabel: bool) -> np.ndarray:
+    """Probabilities (N, C) midway between two classifiers': the mean of their log odds."""
+    return Weights(0.5, {"other": 0.5}).pooled(one_NC, {"other": other_NC}, multilabel)
+
+
 def log_odds(probabilities_NC: np.ndarray, multilabel: bool) -> np.ndarray:
     """Log odds up to a constant of each row; with `multilabel`, of each label against its absence."""
     p_NC = np.clip(probabilities_NC.astype(np.float64), LEAST, 1 - LEAST)

@@ -20,6 +20,7 @@ from pipeline.config.hardware import HardwareConfig
 from pipeline.config.language_model import LanguageModelConfig
 from pipeline.config.read import load, parse
 from pipeline.config.training import TrainingConfig
+from pipeline.inference.student import reason_not_to, spread, taught
 from pipeline.language_model.task import task_of
 from pipeline.models.awd_lstm import LSTMLayer
 from pipeline.models.block import Block
@@ -149,6 +150,7 @@ def stages_of(choices: Mapping[str, Any]) -> list[Stage]:
         _language_model("pretrain", settings if why else start, vocabulary, configs["pretrain"], prepared, why),
         _language_model("finetune_lm", start, vocabulary, configs["finetune_lm"], prepared, no_domain, unsure),
         _classifier("finetune_classifier", start, vocabulary, configs["classifier"], task, unsure),
+        _student(start, vocabulary, configs, task, prepared, unsure),
         _classifier("scratch", settings, vocabulary, configs["scratch"], task),
     ]
 
@@ -188,6 +190,30 @@ def _language_model(
         scored=task.network.output_matrix().numel(),
         note=why_not or note,
     )
+
+
+def _student(
+    settings: ModelSettings,
+    vocabulary: int,
+    configs: Mapping[str, Any],
+    task: Task | None,
+    prepared: Prepared,
+    note: str,
+) -> Stage:
+    """Some of the domain's documents, labelled ones among them, behind the labelled ones."""
+    config, domain = configs["self_train"], prepared.corpus("domain", "train")
+    why, known = reason_not_to(config, multilabel=False, unlabelled=1, labelled=1), None
+    if configs["domain"].path == "none":
+        why = "no domain corpus"
+    elif task is not None and domain is not None:
+        rows = np.array(spread(domain.documents, config.documents), dtype=np.int64)
+        counts = {"unlabelled": len(rows), "labelled": len(task.train)}
+        why = reason_not_to(config, multilabel=task.multilabel, **counts)
+        known = None if why else taught(task, domain, rows, np.zeros((len(rows), len(task.labels))))
+    found = _classifier(
+        "self_train", settings, vocabulary, replace(configs["classifier"], epochs=config.epochs), known, note
+    )
+    return replace(found, phases=(), note=why) if why else found
 
 
 def _classifier(

@@ -21,6 +21,7 @@ STAGES = {
     "pretrain": "Pretraining",
     "finetune_lm": "Domain fine-tuning",
     "finetune_classifier": "Classifier",
+    "self_train": "Student",
     "scratch": "Classifier, not pretrained",
 }
 ROLES = {"task": "Task", "domain": "Domain", "generic": "Generic"}
@@ -109,6 +110,7 @@ def _configs() -> dict[str, tuple[str, str]]:
         "finetune_lm": path_of("finetune_lm"),
         "classifier": path_of("classifier"),
         "blend": path_of("blend"),
+        "self_train": path_of("self_train"),
         "scratch": path_of("scratch"),
     }
     return {key: (path.as_posix(), path.read_text(encoding="utf-8")) for key, path in paths.items()}

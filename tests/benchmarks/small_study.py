@@ -18,6 +18,7 @@ RECIPES: dict[str, dict[str, Mapping[str, Any]]] = {
     "finetune_lm": {"small": SHORT},
     "classifier": {"quick": QUICK},
     "blend": {"quick": {"weight": "auto", "folds": 2}},
+    "self_train": {"quick": {"documents": 60, "epochs": 1}},
 }
 
 

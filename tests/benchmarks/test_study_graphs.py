@@ -13,6 +13,7 @@ from benchmarks.ablations import gather as ablations
 from benchmarks.ablations import paths as ablation_paths
 from benchmarks.low_shot import gather as low_shot
 from benchmarks.low_shot import paths as low_shot_paths
+from benchmarks.studies.labelled import ALL
 from benchmarks.studies.repro import STUDIES, before_rows, groups, rows_of, shown, targets
 from pipeline.base.errors import UserError
 from pipeline.config.read import read_yaml
@@ -62,7 +63,8 @@ def rows(stages: list[PipelineStage]) -> list[PipelineStage]:
 def low_shot_rows() -> Iterator[Path]:
     said = read_yaml(ROOT / "benchmarks/low_shot/params.yaml")
     for cell in low_shot.cells(said):
-        for group in (*cell.starts, "linear", "blend"):
+        # With all labels nothing is left to teach a student on.
+        for group in (*cell.starts, "linear", "blend", *(() if cell.labels == ALL else ("student",))):
             yield from (low_shot_paths.row(group, cell.corpus, cell.labels, str(seed)) for seed in cell.seeds)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pipeline.classifier.loss import balanced_weights, sum_loss, targets
+from pipeline.classifier.loss import balanced_weights, guess_loss, sum_loss, targets
 
 LABELS = [0, 0, 0, 0, 0, 1, 1, 2]
 SEVERAL = [[0], [0, 1], [], [0, 2], [0], [0], [1], [0]]
@@ -31,6 +31,17 @@ def test_parts_add_up_to_the_whole(logits_BC: torch.Tensor, multilabel: bool, we
 def test_single_label_is_cross_entropy(logits_BC: torch.Tensor) -> None:
     wanted = targets(LABELS, 3, False)
     torch.testing.assert_close(sum_loss(logits_BC, wanted) / 8, F.cross_entropy(logits_BC, wanted))
+
+
+def test_guesses_are_a_cross_entropy_whose_best_answer_is_the_guess(logits_BC: torch.Tensor) -> None:
+    sure = targets(LABELS, 3, False)
+    torch.testing.assert_close(guess_loss(logits_BC, F.one_hot(sure).float()), sum_loss(logits_BC, sure))
+    said_BC = torch.softmax(torch.randn(8, 3, generator=torch.Generator().manual_seed(1)), dim=1)
+    parts = [guess_loss(logits_BC[part], said_BC[part]) for part in (slice(0, 3), slice(3, 8))]
+    torch.testing.assert_close(sum(parts), -(said_BC * logits_BC.log_softmax(dim=1)).sum())
+    best_BC = said_BC.log().requires_grad_()
+    guess_loss(best_BC, said_BC).backward()
+    torch.testing.assert_close(best_BC.grad, torch.zeros(8, 3), atol=1e-6, rtol=0)
 
 
 def test_several_labels_are_binary_cross_entropies_averaged_over_classes(logits_BC: torch.Tensor) -> None:

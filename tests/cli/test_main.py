@@ -139,6 +139,7 @@ def test_check_prints_one_line_per_choice(
         f"finetune_lm  configs/finetune_lm/short.yaml  {recipe}",
         "classifier   configs/classifier/quick.yaml   unfreeze gradual, epochs 1, adamw, peak rate 0.001, cosine",
         "blend        configs/blend/auto.yaml         a linear model beside it, judged by 500 documents or 5 parts",
+        "self_train   configs/self_train/auto.yaml    a student of it, from 400 unlabelled documents, epochs 2",
         "scratch      configs/classifier/quick.yaml   unfreeze gradual, epochs 1, adamw, peak rate 0.001, cosine",
         "hardware     configs/hardware/auto.yaml      accelerator auto, devices auto, strategy auto",
         "directions   configs/config.yaml             forward",

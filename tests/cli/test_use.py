@@ -81,7 +81,7 @@ WRONG = [
         "taks=orders",
         (
             'no choice `taks` in configs/config.yaml; did you mean "task"? (there is: blend, classifier, directions, '
-            "domain, finetune_lm, generic, hardware, model, pretrain, pretrained, scratch, task, tokenizer)"
+            "domain, finetune_lm, generic, hardware, model, pretrain, pretrained, scratch, self_train, task, tokenizer)"
         ),
     ),
     ("task", "`task` needs a value: ulmfit use task=NAME (there is: corpus, none, orders, reviews)"),
@@ -101,7 +101,8 @@ WRONG = [
         "broken",
         (
             'configs/presets/broken.yaml: unknown key `tasks`; did you mean "task"? (there is: blend, classifier, '
-            "directions, domain, finetune_lm, generic, hardware, model, pretrain, pretrained, scratch, task, tokenizer)"
+            "directions, domain, finetune_lm, generic, hardware, model, pretrain, pretrained, scratch, self_train, "
+            "task, tokenizer)"
         ),
     ),
 ]

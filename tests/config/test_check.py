@@ -71,7 +71,8 @@ WRONG = [
         edit(CHOICES, "hardware:", "hardwares:"),
         (
             'configs/config.yaml: unknown key `hardwares`; did you mean "hardware"? (there is: blend, classifier, '
-            "directions, domain, finetune_lm, generic, hardware, model, pretrain, pretrained, scratch, task, tokenizer)"
+            "directions, domain, finetune_lm, generic, hardware, model, pretrain, pretrained, scratch, self_train, "
+            "task, tokenizer)"
         ),
     ),
     (choose(task="3"), "configs/config.yaml: `task: 3` is not allowed; it should be text"),

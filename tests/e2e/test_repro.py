@@ -12,7 +12,7 @@ from tests.workspace import contents
 # One worker runs them all, on one clone.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("repro")]
 
-TINY_STAGES = 17
+TINY_STAGES = 18
 
 
 def stages_run(output: str) -> list[str]:

@@ -49,6 +49,19 @@ def test_a_classifier_reads_what_its_run_then_reads(
     assert stage.tokens == pytest.approx(metrics["tokens"], rel=0.02)  # which documents end a broken epoch
 
 
+def test_a_student_reads_the_labelled_documents_and_the_domains(choices: dict[str, Any]) -> None:
+    stages = by_name(choices)
+    labelled = read_json(Path("data/tokens/task/train/index.json"))["documents"]
+    per_pass = -(-(labelled + 80) // 8)
+    assert [phase.steps for phase in stages["self_train"].phases][-1] == 2 * per_pass
+    assert stages["self_train"].parameters == stages["finetune_classifier"].parameters
+    write_json(Path("configs/self_train/tiny.yaml"), {"documents": 0})
+    without = by_name(choices)["self_train"]
+    assert (without.phases, without.note) == ((), "`documents: 0`: no student")
+    write_json(Path("configs/self_train/tiny.yaml"), {"documents": 10})
+    assert by_name(choices)["self_train"].note == f"10 unlabelled documents for {labelled} labelled ones: no student"
+
+
 def test_phases_of_gradual_unfreezing_cost_more_and_more(choices: dict[str, Any]) -> None:
     phases = by_name(choices)["finetune_classifier"].phases
     backward = [phase.flops.backward for phase in phases]

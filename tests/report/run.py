@@ -25,8 +25,7 @@ PASSED_ON = "no generic corpus: an untrained network is passed on"
 CHOICES = {
     "generic": "general", "domain": "manuals", "task": "which_library", "tokenizer": "bpe", "model": "small",
     "pretrain": "short", "pretrained": "none", "finetune_lm": "ulmfit", "classifier": "gradual", "blend": "auto",
-    "scratch": "full",
-    "hardware": "auto",
+    "self_train": "auto", "scratch": "full", "hardware": "auto",
 }  # fmt: skip
 
 
@@ -55,6 +54,7 @@ def write_run(
         _language_model(root / "results/pretrain" / direction, 600 if generic else 0, 7.9, 4.6)
         _language_model(root / "results/finetune_lm" / direction, 900, 4.9, 3.4, samples)
         _classifier(root / "results/finetune_classifier" / direction, ("head", "last 2 groups", "all"))
+        _classifier(root / "results/self_train" / direction, ("all",))
     _classifier(root / "results/scratch", ("all",))
     settings = {
         "majority": {},

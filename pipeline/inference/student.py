@@ -1,0 +1,83 @@
+"""Self-training by soft labels: what a finished classifier says of unlabelled documents teaches a network anew.
+
+The teacher, network and linear models as one, passes on what each of them knows (Bucila, Caruana & Niculescu-Mizil
+2006, "Model compression"; Hinton, Vinyals & Dean 2015, arXiv 1503.02531), on the text of the domain (Scudder 1965).
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from pipeline.base.progress import Progress
+from pipeline.classifier.data import Documents, Joined, Some, Task
+from pipeline.config.self_train import SelfTrainConfig
+from pipeline.inference.predictor import Predictor
+from pipeline.text.prepared import count, read_texts
+
+BLOCK = 1024  # documents between two signs of progress
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Documents of the domain that carry no label."""
+
+    # Their places in the domain's training part, ascending.
+    rows: np.ndarray
+    texts: list[str]
+
+    @classmethod
+    def among(cls, domain: Path, labelled: Collection[str], most: int) -> Self:
+        """Of `most` documents of a prepared corpus, spread evenly over it, those that are not labelled."""
+        wanted, known = set(spread(count(domain), most)), set(labelled)
+        upto = islice(enumerate(read_texts(domain)), max(wanted, default=-1) + 1)
+        found = [(row, text) for row, text in upto if row in wanted and text not in known]
+        return cls(np.array([row for row, _ in found], dtype=np.int64), [text for _, text in found])
+
+
+def spread(documents: int, most: int) -> list[int]:
+    """The places of all documents, or of `most` of them at even distances, ascending."""
+    return [place * documents // most for place in range(most)] if most < documents else list(range(documents))
+
+
+def reason_not_to(config: SelfTrainConfig, *, multilabel: bool, unlabelled: int, labelled: int) -> str | None:
+    """Why there is no student, if there is none."""
+    if config.documents == 0:
+        return "`documents: 0`: no student"
+    if multilabel:
+        return "several labels a document: no student"
+    if unlabelled < labelled:
+        return f"{unlabelled:,} unlabelled documents for {labelled:,} labelled ones: no student"
+    return None
+
+
+def taught(task: Task, domain: Documents, rows: np.ndarray, said_NC: np.ndarray) -> Task:
+    """The task with the teacher's word on some documents of the domain behind the labelled ones.
+
+    Args:
+        task: with one label a document.
+        domain: its documents' tokens.
+        rows: (N,) which of them.
+        said_NC: probabilities of the classes.
+    """
+    given = task.train
+    known_MC = F.one_hot(given.targets, len(task.labels)).float()
+    targets = torch.cat([known_MC, torch.from_numpy(said_NC).float()])
+    train = replace(given, documents=Joined(given.documents, Some(domain, rows)), targets=targets, guessed=True)
+    return replace(task, train=train)
+
+
+def said(predictor: Predictor, texts: list[str], title: str) -> np.ndarray:
+    """Probabilities (N, C) of many texts, with signs of progress."""
+    found = [np.zeros((0, len(predictor.labels)))]
+    blocks = iter(texts)
+    with Progress(title, len(texts), "documents") as progress:
+        while block := list(islice(blocks, BLOCK)):
+            found.append(predictor.predict_proba(block))
+            progress.update(len(block))
+    return np.concatenate(found)

@@ -1,0 +1,54 @@
+"""Stage self_train: a network that learns from the classifier (`python -m stages.self_train forward`)."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from pipeline.base.process import run_stage
+from pipeline.classifier.data import Task
+from pipeline.classifier.network import classifier_network
+from pipeline.classifier.train import ClassifierRun
+from pipeline.config.chosen import chosen
+from pipeline.config.classifier import ClassifierConfig
+from pipeline.config.hardware import HardwareConfig
+from pipeline.config.self_train import FOLDER, SelfTrainConfig
+from pipeline.inference.predictor import Predictor
+from pipeline.inference.student import Unlabelled, reason_not_to, said, taught
+from pipeline.interop.folders import load_language_model
+from pipeline.shards.read import TokenCorpus
+from pipeline.text.prepared import read_texts
+from pipeline.training.place import Place
+
+TASK, DOMAIN, TEACHER = Path("data/prepared/task"), Path("data/prepared/domain"), Path("models/classifier")
+
+
+def main(direction: str) -> None:
+    """Train a student of models/classifier; write models/classifier/student/DIRECTION, empty where there is none."""
+    config, hardware = chosen("self_train", SelfTrainConfig), chosen("hardware", HardwareConfig).alone()
+    labelled = list(read_texts(TASK / "train.parquet"))
+    unlabelled = Unlabelled.among(DOMAIN / "train.parquet", labelled, config.documents)
+    task = Task.open(TASK, Path("data/tokens/task"), reverse=direction == "backward")
+    start = load_language_model(Path("models/domain") / direction)
+    out, results = TEACHER / FOLDER / direction, Path("results/self_train") / direction
+    number = len(unlabelled.texts)
+    why = reason_not_to(config, multilabel=task.multilabel, unlabelled=number, labelled=len(labelled))
+    if why is not None:
+        ClassifierRun(out, results, task, start.tokenizer, direction).leave_out(why)
+        return
+
+    classifier = replace(chosen("classifier", ClassifierConfig), epochs=config.epochs)
+    place = Place(hardware, classifier.precision)
+    torch.set_num_threads(place.threads)
+    teacher = Predictor.load(
+        TEACHER, device=place.device, precision="auto" if place.precision == "bf16" else "fp32", students=False
+    )
+    said_NC = said(teacher, unlabelled.texts, f"{TEACHER} on unlabelled documents")
+    task = taught(task, TokenCorpus(Path("data/tokens/domain/train")), unlabelled.rows, said_NC)
+    network = classifier_network(start.model, classifier, classes=len(task.labels))
+    run = ClassifierRun(out, results, task, start.tokenizer, direction)
+    run.train(network, classifier, hardware, f"self_train {direction}")
+
+
+if __name__ == "__main__":
+    run_stage(main, trains=True)
