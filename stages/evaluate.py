@@ -19,8 +19,7 @@ from pipeline.evaluation.calibration import reliability
 from pipeline.evaluation.decisions import carried, decided
 from pipeline.evaluation.predictions import read_predictions, write_predictions
 from pipeline.evaluation.summary import summarise
-from pipeline.inference.predictor import Predictor
-from pipeline.inference.student import said
+from pipeline.inference.predictor import Predictor, said
 from pipeline.linear.artifact import load_blend
 from pipeline.linear.blend import halfway
 from pipeline.text.prepared import read_labels, read_texts

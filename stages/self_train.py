@@ -8,13 +8,13 @@ import torch
 from pipeline.base.process import run_stage
 from pipeline.classifier.data import Task
 from pipeline.classifier.network import classifier_network
+from pipeline.classifier.student import Unlabelled, reason_not_to, taught
 from pipeline.classifier.train import ClassifierRun
 from pipeline.config.chosen import chosen
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.hardware import HardwareConfig
 from pipeline.config.self_train import FOLDER, SelfTrainConfig
-from pipeline.inference.predictor import Predictor
-from pipeline.inference.student import Unlabelled, reason_not_to, said, taught
+from pipeline.inference.predictor import Predictor, said
 from pipeline.interop.folders import load_language_model
 from pipeline.shards.read import TokenCorpus
 from pipeline.text.prepared import read_texts

@@ -15,10 +15,10 @@ from benchmarks.studies.networks import PLACE, opened, pretrained, trained
 from benchmarks.studies.recipes import recipe
 from benchmarks.studies.rows import Said, read_row, read_said, timed, write_row
 from pipeline.base.process import run_stage
+from pipeline.classifier.student import Unlabelled, taught
 from pipeline.config.read import parse
 from pipeline.config.self_train import SelfTrainConfig
 from pipeline.inference.predictor import Predictor
-from pipeline.inference.student import Unlabelled, taught
 from pipeline.linear.artifact import Blend
 from pipeline.linear.blend import Weights, halfway
 from pipeline.shards.read import TokenCorpus

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from pipeline.base.errors import UserError
+from pipeline.base.progress import Progress
 from pipeline.batches.reverse import reverse_document
 from pipeline.classifier.artifact import LoadedClassifier, load_classifier
 from pipeline.config import self_train
@@ -25,6 +26,7 @@ BATCH_TOKENS = {"cpu": 4096, "cuda": 131_072}
 # No token is longer than a tokenizer's pieces, some 64 characters, or a few times that before normalisation. What lies
 # beyond this many characters a token cannot be read, and a document of 50 MB need not be tokenised to find that out.
 CHARACTERS_PER_TOKEN = 256
+BLOCK = 1024  # documents between two signs of progress
 
 
 class Predictor:
@@ -144,6 +146,16 @@ class Predictor:
                 logits_BC = member.network(tokens_BT.to(self.device), lengths_B)
                 probabilities_NC[rows_B] = _normalise(logits_BC.cpu().double() / member.temperature, self.multilabel)
         return probabilities_NC
+
+
+def said(predictor: Predictor, texts: list[str], title: str) -> np.ndarray:
+    """Probabilities (N, C) of many texts, with signs of progress."""
+    found = [np.zeros((0, len(predictor.labels)))]
+    with Progress(title, len(texts), "documents") as progress:
+        for start in range(0, len(texts), BLOCK):
+            found.append(predictor.predict_proba(texts[start : start + BLOCK]))
+            progress.update(len(found[-1]))
+    return np.concatenate(found)
 
 
 def _blend(folder: Path, labels: tuple[str, ...]) -> "Blend | None":

@@ -13,6 +13,7 @@ from torch import nn
 from pipeline.base.files import read_json
 from pipeline.classifier.data import LabelledDocuments, Task
 from pipeline.classifier.network import ClassifierNetwork, classifier_network
+from pipeline.classifier.student import reason_not_to, spread, taught
 from pipeline.config.choices import SCHEMAS
 from pipeline.config.chosen import CONFIGS, FOLDERS
 from pipeline.config.classifier import ClassifierConfig
@@ -20,7 +21,6 @@ from pipeline.config.hardware import HardwareConfig
 from pipeline.config.language_model import LanguageModelConfig
 from pipeline.config.read import load, parse
 from pipeline.config.training import TrainingConfig
-from pipeline.inference.student import reason_not_to, spread, taught
 from pipeline.language_model.task import task_of
 from pipeline.models.awd_lstm import LSTMLayer
 from pipeline.models.block import Block

@@ -83,6 +83,21 @@ def test_every_system_is_measured_and_the_pipeline_is_what_predict_says(finished
     assert [row["predicted"] for row in rows] == [NAMES[label] for label in together.argmax(axis=1)]
 
 
+def test_a_student_stands_beside_its_teacher(finished: Path, tmp_path, monkeypatch) -> None:
+    task(tmp_path)
+    saved(tmp_path / "models/classifier/student/forward", seed=7)
+    out = run(tmp_path, monkeypatch)
+    metrics, before = (read_json(one / "metrics.json") for one in (out, finished / "results/evaluate"))
+    assert set(metrics["members"]) == {"student", "teacher", "network", "linear", "forward", "backward"}
+    assert metrics["members"]["teacher"]["log_loss"] == before["systems"]["pipeline"]["log_loss"]
+    texts = [f"{['sea', 'city', 'bread'][n % 3]} {TEXTS[n % 4]}" for n in range(24)]
+    together = Predictor.load(tmp_path / "models/classifier", device="cpu").predict_proba(texts)
+    pipeline_NC = read_predictions(out / "predictions.parquet").systems["pipeline"]
+    np.testing.assert_allclose(pipeline_NC, together, atol=1e-6)
+    without_NC = read_predictions(finished / "results/evaluate/predictions.parquet").systems["pipeline"]
+    assert np.abs(pipeline_NC - without_NC).max() > 0.01
+
+
 def test_a_run_elsewhere_writes_equal_bytes(finished: Path, tmp_path, monkeypatch) -> None:
     task(tmp_path)
     again = run(tmp_path, monkeypatch)

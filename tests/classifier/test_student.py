@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipeline.classifier.data import InMemory, LabelledDocuments, Task
-from pipeline.inference.student import Unlabelled, taught
+from pipeline.classifier.student import Unlabelled, taught
 
 
 @pytest.fixture

@@ -14,13 +14,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from pipeline.base.progress import Progress
 from pipeline.classifier.data import Documents, Joined, Some, Task
 from pipeline.config.self_train import SelfTrainConfig
-from pipeline.inference.predictor import Predictor
 from pipeline.text.prepared import count, read_texts
-
-BLOCK = 1024  # documents between two signs of progress
 
 
 @dataclass(frozen=True)
@@ -70,14 +66,3 @@ def taught(task: Task, domain: Documents, rows: np.ndarray, said_NC: np.ndarray)
     targets = torch.cat([known_MC, torch.from_numpy(said_NC).float()])
     train = replace(given, documents=Joined(given.documents, Some(domain, rows)), targets=targets, guessed=True)
     return replace(task, train=train)
-
-
-def said(predictor: Predictor, texts: list[str], title: str) -> np.ndarray:
-    """Probabilities (N, C) of many texts, with signs of progress."""
-    found = [np.zeros((0, len(predictor.labels)))]
-    blocks = iter(texts)
-    with Progress(title, len(texts), "documents") as progress:
-        while block := list(islice(blocks, BLOCK)):
-            found.append(predictor.predict_proba(block))
-            progress.update(len(block))
-    return np.concatenate(found)
