@@ -18,7 +18,7 @@ from pipeline.report.collect import Report, Training
 from pipeline.report.mistakes import confident_mistakes, disagreements
 
 DESCRIPTIONS = {
-    "pipeline": "language model pretrained, fine-tuned on the domain's text, then as a classifier; its parts are in the table",
+    "pipeline": "language model pretrained, fine-tuned on the domain's text, then as a classifier, with its parts",
     "scratch": "the same network and labels, started from noise",
     "tfidf_lr": "words and word pairs weighted by TF-IDF, logistic regression",
     "lsa_lr": "logistic regression on the main directions of the unlabelled text's n-grams (Deerwester et al. 1990)",
