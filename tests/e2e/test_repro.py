@@ -138,6 +138,6 @@ def test_push_and_pull_bring_the_model_to_another_folder(project: Path, tmp_path
 
 def test_the_same_bytes_in_another_folder(project: Path, tmp_path: Path) -> None:
     other = clone(tmp_path / "elsewhere" / "another name")
-    call(other, "dvc", "repro", "blend")
+    call(other, "dvc", "repro", "self_train@forward")
     for out in ("data/prepared", "data/tokens", "models/pretrained", "models/domain", "models/classifier"):
         assert contents(other / out) == contents(project / out), f"{out} differs"
