@@ -22,6 +22,9 @@ ALLOCATOR = {
     "MALLOC_TOP_PAD_": "268435456",
 }
 MALLOPT = {"MALLOC_MMAP_THRESHOLD_": -3, "MALLOC_TRIM_THRESHOLD_": -1, "MALLOC_TOP_PAD_": -2}  # malloc.h
+# oneDNN keeps what it has compiled for the last 1,024 products, each of one shape, with the memory that they work in.
+# Batches of documents have as many shapes as widths: 2.7 GB after 200 steps, 2.1 with this, in the same time.
+PRODUCTS_KEPT = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 WATCH_EVERY = 1.0  # seconds
 LAST_STEP = 60.0  # seconds that a stage has for finishing its step and keeping its state when its parent is gone
 
@@ -51,10 +54,11 @@ def spare_torchmetrics() -> None:
 def run_stage(main: Callable[..., None], *, trains: bool = False) -> None:
     """Run a stage's `main` with the words of the command line; a `UserError` becomes one line and exit code 1.
 
-    `trains`: the stage multiplies large matrices, so it wants `keep_memory`.
+    `trains`: the stage multiplies large matrices, so it wants `keep_memory`, and few of oneDNN's products.
     """
     if trains:
         keep_memory()
+        os.environ.setdefault(*PRODUCTS_KEPT)
     _announce()
     _end_with_parent()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a cluster sends; training takes its place

@@ -15,6 +15,7 @@ import pytest
 from tests.source import ROOT
 
 HEAD = "import sys, os, time\nfrom pipeline.base.errors import UserError\nfrom pipeline.base.process import run_stage\n"
+PRODUCTS = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
 
 
 def stage(tmp_path: Path, body: str, *, trains: bool = False) -> list[str]:
@@ -26,7 +27,7 @@ def stage(tmp_path: Path, body: str, *, trains: bool = False) -> list[str]:
 
 def environment(**more: str) -> dict[str, str]:
     """This process's environment without what a stage reads from it."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "ULMFIT_", "MALLOC_"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "ULMFIT_", "MALLOC_", "ONEDNN_"))}
     return {**kept, "PYTHONPATH": str(ROOT), **more}
 
 
@@ -99,6 +100,14 @@ def test_a_training_stage_keeps_its_memory_and_so_do_the_processes_it_starts(tmp
     trains = [*stage(tmp_path, MAPPED_BLOCKS, trains=True), "a b"]
     assert run(trains).stdout == "0 ('a b',) 268435456\n"
     assert run(trains, MALLOC_TOP_PAD_="5").stdout == "1 ('a b',) 5\n", "a choice of one's own is kept"
+
+
+@pytest.mark.parametrize(("trains", "given", "kept"), [(False, {}, None), (True, {}, "64"), (True, {PRODUCTS: "9"}, "9")])
+def test_a_training_stage_keeps_few_of_onednns_products(
+    trains: bool, given: dict[str, str], kept: str | None, tmp_path: Path
+) -> None:
+    command = stage(tmp_path, f"print(os.environ.get('{PRODUCTS}'))", trains=trains)
+    assert run(command, **given).stdout == f"{kept}\n"
 
 
 @pytest.mark.parametrize("name", ["pretrain", "finetune_lm", "finetune_classifier", "scratch"])
