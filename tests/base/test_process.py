@@ -102,7 +102,9 @@ def test_a_training_stage_keeps_its_memory_and_so_do_the_processes_it_starts(tmp
     assert run(trains, MALLOC_TOP_PAD_="5").stdout == "1 ('a b',) 5\n", "a choice of one's own is kept"
 
 
-@pytest.mark.parametrize(("trains", "given", "kept"), [(False, {}, None), (True, {}, "64"), (True, {PRODUCTS: "9"}, "9")])
+@pytest.mark.parametrize(
+    ("trains", "given", "kept"), [(False, {}, None), (True, {}, "64"), (True, {PRODUCTS: "9"}, "9")]
+)
 def test_a_training_stage_keeps_few_of_onednns_products(
     trains: bool, given: dict[str, str], kept: str | None, tmp_path: Path
 ) -> None:
