@@ -54,8 +54,9 @@ def main() -> None:
     if linear_NC:
         alone = replace(blend.weights, network=0.0).pooled(network_NC, linear_NC, multilabel)
         members = {"network": network_NC, "linear": alone, **members}
-    if any((CLASSIFIER / STUDENT).glob("*/config.json")):
-        student_NC = predict(CLASSIFIER / STUDENT)
+    students = [CLASSIFIER / STUDENT / direction for direction in directions]
+    if all((one / "config.json").is_file() for one in students):
+        student_NC = np.mean([predict(one) for one in students], axis=0)
         systems["pipeline"] = pipeline_NC = halfway(student_NC, blend_NC, multilabel)
         members = {"student": student_NC, "teacher": blend_NC, **members}
     test = {

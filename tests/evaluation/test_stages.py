@@ -86,6 +86,7 @@ def test_every_system_is_measured_and_the_pipeline_is_what_predict_says(finished
 def test_a_student_stands_beside_its_teacher(finished: Path, tmp_path, monkeypatch) -> None:
     task(tmp_path)
     saved(tmp_path / "models/classifier/student/forward", seed=7)
+    saved(tmp_path / "models/classifier/student/backward", seed=8, direction="backward")
     out = run(tmp_path, monkeypatch)
     metrics, before = (read_json(one / "metrics.json") for one in (out, finished / "results/evaluate"))
     assert set(metrics["members"]) == {"student", "teacher", "network", "linear", "forward", "backward"}
