@@ -34,10 +34,10 @@ CLASSIFIER, TASK, TOKENS = Path("models/classifier"), Path("data/prepared/task")
 def main() -> None:
     """Write models/classifier/blend, and to results/blend what it was weighed by."""
     config, task = chosen("blend", BlendConfig), read_json(TASK / "labels.json")
-    labels, (texts, given) = tuple(task["labels"]), part("train")
+    beside, (texts, given) = (tuple(task["labels"]), tuple(choice("directions"))), part("train")
     if config.weight == "none" or not enough(given):
         why = "`weight: none`" if config.weight == "none" else "too few labels to hold any out"
-        write(Blend(labels, Weights(), {}), {"judged_by": why, "documents": 0}, f"the network alone: {why}")
+        write(Blend(*beside, Weights(), {}), {"judged_by": why, "documents": 0}, f"the network alone: {why}")
         return
 
     learners = Learners.open(task, Path("models/lsa"), Path("data/prepared/domain/train.parquet"))
@@ -55,7 +55,7 @@ def main() -> None:
         judged = judge_in_parts(config, texts, given, learners)
     weights, losses = judged.weights(), judged.losses()
     about = {"judged_by": judged.by, "documents": len(judged.labels), "log_loss": losses}
-    blend = Blend(labels, weights, {name: whole(name) for name in weights.linear})
+    blend = Blend(*beside, weights, {name: whole(name) for name in weights.linear})
     said = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
     write(blend, about, f"linear share {weights.linear_share:.2f}, judged by {judged.by}; log loss: {said}")
 

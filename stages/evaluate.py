@@ -12,7 +12,7 @@ import torch
 from pipeline.base.files import read_json, write_json, write_text
 from pipeline.base.process import run_stage
 from pipeline.config.blend import FOLDER
-from pipeline.config.chosen import choice, chosen
+from pipeline.config.chosen import chosen
 from pipeline.config.hardware import HardwareConfig
 from pipeline.config.self_train import FOLDER as STUDENT
 from pipeline.evaluation.calibration import reliability
@@ -41,9 +41,9 @@ def main() -> None:
     def predict(folder: Path) -> np.ndarray:
         return said(Predictor.load(folder, device=place.device), texts, str(folder)).astype(np.float32)
 
-    directions = {direction: predict(CLASSIFIER / direction) for direction in choice("directions")}
-    network_NC = np.mean(list(directions.values()), axis=0)
     blend = load_blend(CLASSIFIER / FOLDER)
+    directions = {direction: predict(CLASSIFIER / direction) for direction in blend.directions}
+    network_NC = np.mean(list(directions.values()), axis=0)
     linear_NC = blend.said_by_linear(texts)
     blend_NC = pipeline_NC = blend.pooled(network_NC, linear_NC)
     baselines = read_predictions("results/baselines/predictions.parquet").systems

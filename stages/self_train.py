@@ -2,23 +2,21 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from pipeline.base.process import run_stage
-from pipeline.classifier.artifact import load_classifier
 from pipeline.classifier.data import Task
 from pipeline.classifier.network import classifier_network
 from pipeline.classifier.student import Unlabelled, reason_not_to, taught
 from pipeline.classifier.train import ClassifierRun
-from pipeline.config.blend import FOLDER as BLEND
-from pipeline.config.chosen import choice, chosen
+from pipeline.config.chosen import chosen
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.hardware import HardwareConfig
 from pipeline.config.self_train import FOLDER, SelfTrainConfig
 from pipeline.inference.predictor import Predictor, said
 from pipeline.interop.folders import load_language_model
-from pipeline.linear.artifact import load_blend
 from pipeline.shards.read import TokenCorpus
 from pipeline.text.prepared import read_texts
 from pipeline.training.place import Place
@@ -43,10 +41,8 @@ def main(direction: str) -> None:
     classifier = replace(chosen("classifier", ClassifierConfig), epochs=config.epochs)
     place = Place(hardware, classifier.precision)
     torch.set_num_threads(place.threads)
-    # By name: the folder of a direction that is no longer chosen may still lie there.
-    networks = [load_classifier(TEACHER / one) for one in choice("directions")]
-    blend = load_blend(TEACHER / BLEND)
-    teacher = Predictor(networks, blend, device=place.device, precision="auto" if place.precision == "bf16" else "fp32")
+    precision: Literal["fp32", "auto"] = "auto" if place.precision == "bf16" else "fp32"
+    teacher = Predictor.load(TEACHER, device=place.device, precision=precision, students=False)
     said_NC = said(teacher, unlabelled.texts, f"{TEACHER} on unlabelled documents")
     task = taught(task, TokenCorpus(Path("data/tokens/domain/train")), unlabelled.rows, said_NC)
     network = classifier_network(start.model, classifier, classes=len(task.labels))

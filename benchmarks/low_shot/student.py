@@ -52,7 +52,8 @@ def teacher(labelled: Labelled, corpus: str, labels: str, begins: str, seed: str
     trains, given_by = learners(corpus, labelled), labelled.train
     linear = {name: trains.fit(name, given_by.texts, given_by.labels) for name in weights.linear}
     members = [member for member, _ in network.members]
-    return Predictor(members, Blend(labelled.classes, weights, linear), device=PLACE.device, precision="auto")
+    blend = Blend(labelled.classes, tuple(network.directions), weights, linear)
+    return Predictor(members, blend, device=PLACE.device, precision="auto")
 
 
 if __name__ == "__main__":

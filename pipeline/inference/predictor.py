@@ -74,18 +74,22 @@ class Predictor:
         batch_tokens: int | None = None,
         students: bool = True,
     ) -> Self:
-        """Load the classifier in `folder`, or those in its sub-folders: one for each direction, and their blend.
+        """Load the classifier in `folder`, or those in its sub-folders: the directions of their blend, and this.
 
         students: of a folder with both, their students too.
         """
-        folders = classifier_folders(folder)
+        folder = Path(folder)
+        blend = _blend(folder / FOLDER)
+        folders = classifier_folders(folder) if blend is None else [folder / one for one in blend.directions]
         members = [load_classifier(one) for one in folders]
-        taught = sorted(path.parent for path in (Path(folder) / self_train.FOLDER).glob("*/config.json") if students)
+        beside = [folder / self_train.FOLDER / one.direction for one in members] if students else []
+        taught = [one for one in beside if (one / "config.json").is_file()]
         pupils = [load_classifier(one) for one in taught]
         for one, member in zip((*folders, *taught), (*members, *pupils), strict=True):
             if (member.labels, member.multilabel) != (members[0].labels, members[0].multilabel):
                 raise UserError(f"{one}: its labels differ from those of {folders[0]}; train both on one task")
-        blend = _blend(Path(folder) / FOLDER, members[0].labels)
+        if blend is not None and blend.labels != members[0].labels:
+            raise UserError(f"{folder / FOLDER}: its labels differ from those of {folders[0]}; run `dvc repro`")
         return cls(members, blend, device=device, precision=precision, batch_tokens=batch_tokens, students=pupils)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -158,16 +162,13 @@ def said(predictor: Predictor, texts: list[str], title: str) -> np.ndarray:
     return np.concatenate(found)
 
 
-def _blend(folder: Path, labels: tuple[str, ...]) -> "Blend | None":
-    """The linear models beside the classifiers, if there are any."""
+def _blend(folder: Path) -> "Blend | None":
+    """What says which networks and linear models stand beside each other, if it is there."""
     if not folder.is_dir():
         return None
     from pipeline.linear.artifact import load_blend  # with scipy, which networks alone do without
 
-    blend = load_blend(folder)
-    if blend.labels != labels:
-        raise UserError(f"{folder}: its labels differ from those of the classifiers beside it; run `dvc repro`")
-    return blend
+    return load_blend(folder)
 
 
 def classifier_folders(folder: Path | str) -> list[Path]:

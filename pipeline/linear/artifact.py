@@ -25,6 +25,8 @@ class Blend:
     """The linear models that stand beside the network; none where it is alone."""
 
     labels: tuple[str, ...]
+    # The folders' names of the networks that it was weighed beside: what another choice left there is none of them.
+    directions: tuple[str, ...]
     weights: Weights
     # By name: those that have a weight.
     linear: Mapping[str, NgramClassifier]
@@ -61,7 +63,8 @@ def save_blend(folder: Path, blend: Blend) -> None:
         own = {"weights_VC": one.model.weights_VC, "bias_C": one.model.bias_C}
         own |= {} if one.idf_V is None else {"idf_V": one.idf_V}
         arrays |= {f"{name}.{of}": np.ascontiguousarray(array, dtype=np.float32) for of, array in own.items()}
-    config: dict[str, Any] = {"kind": "blend", "labels": list(blend.labels), "weights": asdict(blend.weights)}
+    config: dict[str, Any] = {"kind": "blend", "labels": list(blend.labels), "directions": list(blend.directions)}
+    config["weights"] = asdict(blend.weights)
     with whole_folder(folder) as partial:
         if blend.linear:
             config |= {"linear": about, "ngrams": [_kind(vocabulary.ngrams) for vocabulary in vocabularies]}
@@ -74,11 +77,14 @@ def load_blend(folder: Path) -> Blend:
     """Read what `save_blend` wrote; a damaged folder is a `UserError`."""
     config = read_json(folder / CONFIG)
     try:
-        labels, weights, about = tuple(config["labels"]), Weights(**config["weights"]), config.get("linear", {})
+        labels, directions = tuple(config["labels"]), tuple(config["directions"])
+        weights, about = Weights(**config["weights"]), config.get("linear", {})
+        if not directions or not all(map(str.isalpha, directions)):  # they name folders
+            raise ValueError(f"networks {directions}")
         if set(weights.linear) != set(about):
             raise ValueError(f"weights of {sorted(weights.linear)}, but models {sorted(about)}")
         if not about:
-            return Blend(labels, weights, {})
+            return Blend(labels, directions, weights, {})
         ngrams = [KINDS[one["kind"]](one["spaced"]) for one in config["ngrams"]]
         terms = read_json(folder / TERMS)
         vocabularies = [Vocabulary(kind, tuple(one)) for kind, one in zip(ngrams, terms, strict=True)]
@@ -86,7 +92,7 @@ def load_blend(folder: Path) -> Blend:
         linear = {name: _linear(name, said, vocabularies, arrays, len(labels)) for name, said in about.items()}
     except (KeyError, IndexError, TypeError, ValueError, SafetensorError, OSError) as error:
         raise UserError(f"{folder}: is not a whole blend ({error}); make it again with `dvc repro blend`") from error
-    return Blend(labels, weights, linear)
+    return Blend(labels, directions, weights, linear)
 
 
 def _linear(

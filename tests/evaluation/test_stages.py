@@ -33,7 +33,7 @@ def task(root: Path, *, multilabel: bool = False, test_documents: int = 24) -> N
                 file.write(f"{['sea', 'city', 'bread'][label]} {TEXTS[number % 4]}", [label] if multilabel else label)
     values = {"labels": NAMES, "multilabel": multilabel, "spaced": True, "transductive": False}
     write_json(root / "data/prepared/task/labels.json", values)
-    write_text(root / "configs/config.yaml", "directions: [forward, backward]\nhardware: one\n")
+    write_text(root / "configs/config.yaml", "hardware: one\n")
     write_text(root / "configs/hardware/one.yaml", "accelerator: cpu\nthreads: 1\n")
     saved(root / "models/classifier/forward", multilabel=multilabel)
     saved(root / "models/classifier/backward", seed=5, direction="backward", multilabel=multilabel)
@@ -41,7 +41,12 @@ def task(root: Path, *, multilabel: bool = False, test_documents: int = 24) -> N
     labels = np.eye(3, dtype=bool)[np.arange(12) % 3] if multilabel else np.arange(12) % 3
     save_blend(
         root / "models/classifier/blend",
-        Blend(LABELS, Weights(0.6, {"nb_svm": 0.3}), {"nb_svm": nb_svm.fit(texts, labels, classes=3)}),
+        Blend(
+            LABELS,
+            ("forward", "backward"),
+            Weights(0.6, {"nb_svm": 0.3}),
+            {"nb_svm": nb_svm.fit(texts, labels, classes=3)},
+        ),
     )
     saved(root / "models/scratch", seed=9, multilabel=multilabel)
     save_space(root / "models/lsa", None, spaced=True)

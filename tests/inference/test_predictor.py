@@ -12,6 +12,8 @@ from pipeline.base.errors import UserError
 from pipeline.batches.reverse import reverse_document
 from pipeline.classifier.artifact import load_classifier
 from pipeline.inference.predictor import CHARACTERS_PER_TOKEN, Predictor
+from pipeline.linear.artifact import Blend, save_blend
+from pipeline.linear.blend import Weights
 from pipeline.text.tokenizer import encode, load
 from tests.classifier.small import TEXTS, saved
 
@@ -56,6 +58,15 @@ def test_directions_are_averaged_and_backward_reads_from_the_end(models: Path) -
     ]
     assert np.abs(alone[0] - alone[1]).max() > 0.01
     np.testing.assert_allclose(predictor.predict_proba(TEXTS), (alone[0] + alone[1]) / 2, atol=1e-6)
+
+
+def test_a_folder_that_its_blend_does_not_name_is_left_alone(models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "classifier"  # once of both directions, now of one
+    shutil.copytree(models, folder)
+    shutil.copytree(models, folder / "student")
+    save_blend(folder / "blend", Blend(load_classifier(models / "forward").labels, ("forward",), Weights(), {}))
+    predictor = Predictor.load(folder, device="cpu")
+    assert predictor.directions == [student.direction for student, _ in predictor.students] == ["forward"]
 
 
 def test_predict_names_the_most_probable_label(models: Path) -> None:

@@ -123,9 +123,9 @@ def test_a_blend_comes_back_from_its_folder(spaced: bool, multilabel: bool, tmp_
     learners = {"nb_svm": nb_svm, "tfidf_lr": tfidf_lr}
     fitted = {name: one.fit(texts, labels, classes=2, spaced=spaced) for name, one in learners.items()}
     weights = Weights(0.5, {"nb_svm": 0.25, "tfidf_lr": 0.125})
-    save_blend(tmp_path / "blend", Blend(("red", "blue"), weights, fitted))
+    save_blend(tmp_path / "blend", Blend(("red", "blue"), ("backward", "forward"), weights, fitted))
     loaded = load_blend(tmp_path / "blend")
-    assert loaded.labels == ("red", "blue")
+    assert (loaded.labels, loaded.directions) == (("red", "blue"), ("backward", "forward"))
     assert loaded.weights == weights
     said = loaded.said_by_linear(texts)
     assert set(said) == set(learners)
@@ -142,17 +142,15 @@ def test_a_blend_comes_back_from_its_folder(spaced: bool, multilabel: bool, tmp_
 
 def test_terms_that_two_models_share_are_kept_once(tmp_path: Path) -> None:
     fitted = nb_svm.fit(["red", "blue"] * 5, np.arange(10) % 2, classes=2)
-    save_blend(
-        tmp_path / "blend",
-        Blend(("a", "b"), Weights(0.5, {"one": 0.25, "two": 0.25}), dict.fromkeys(("one", "two"), fitted)),
-    )
+    weights = Weights(0.5, {"one": 0.25, "two": 0.25})
+    save_blend(tmp_path / "blend", Blend(("a", "b"), ("forward",), weights, dict.fromkeys(("one", "two"), fitted)))
     assert json.loads((tmp_path / "blend/terms.json").read_text(encoding="utf-8")) == [list(fitted.vocabulary.terms)]
     loaded = load_blend(tmp_path / "blend").linear
     assert loaded["one"].vocabulary is loaded["two"].vocabulary
 
 
 def test_a_network_alone_has_no_linear_model(tmp_path: Path) -> None:
-    save_blend(tmp_path / "blend", Blend(("a", "b"), Weights(), {}))
+    save_blend(tmp_path / "blend", Blend(("a", "b"), ("forward",), Weights(), {}))
     loaded = load_blend(tmp_path / "blend")
     probabilities_NC = np.array([[0.2, 0.8]])
     assert loaded.blended(probabilities_NC, ["text"]) is probabilities_NC
@@ -183,13 +181,15 @@ SPOILT = {
     "kind": spoiled_config(lambda config: config["ngrams"][0].update(kind="(a+)+")),
     "vocabulary": spoiled_config(lambda config: config["linear"]["nb_svm"].update(vocabulary=1)),
     "weights": spoiled_config(lambda config: config["weights"].update(linear={"another": 0.5})),
+    "networks": spoiled_config(lambda config: config.update(directions=["../elsewhere"])),
 }
 
 
 @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT.keys())
 def test_a_damaged_folder_is_one_line(spoil: Callable[[Path], None], tmp_path: Path) -> None:
     fitted = nb_svm.fit(["red", "blue"] * 5, np.arange(10) % 2, classes=2)
-    save_blend(tmp_path / "blend", Blend(("red", "blue"), Weights(0.5, {"nb_svm": 0.5}), {"nb_svm": fitted}))
+    weights = Weights(0.5, {"nb_svm": 0.5})
+    save_blend(tmp_path / "blend", Blend(("red", "blue"), ("forward",), weights, {"nb_svm": fitted}))
     spoil(tmp_path / "blend")
     with pytest.raises(UserError, match="blend") as caught:
         load_blend(tmp_path / "blend")

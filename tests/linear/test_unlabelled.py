@@ -86,7 +86,8 @@ def test_labelled_text_without_a_word_of_the_domains_is_learnt_nothing_from(lear
 def test_they_come_back_from_the_folder_of_a_blend(learners: Learners, tmp_path: Path) -> None:
     texts, labels_N = documents(40, 4)
     fitted = learners.fit("self_trained", texts, labels_N)
-    save_blend(tmp_path / "blend", Blend(("a", "b", "c"), Weights(0.5, {"it": 0.5}), {"it": fitted}))
+    weights = Weights(0.5, {"it": 0.5})
+    save_blend(tmp_path / "blend", Blend(("a", "b", "c"), ("forward",), weights, {"it": fitted}))
     loaded = load_blend(tmp_path / "blend").linear["it"]
     np.testing.assert_allclose(loaded.predict_proba(texts), fitted.predict_proba(texts), atol=1e-5)
 
