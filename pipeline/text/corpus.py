@@ -21,7 +21,7 @@ from pipeline.base.progress import track
 from pipeline.config.dataset import DatasetConfig, Part
 from pipeline.text.audit import lengths
 from pipeline.text.documents import Document, Tally, listed, read_documents
-from pipeline.text.groups import grouped
+from pipeline.text.groups import ahead, grouped
 from pipeline.text.overlap import BATCH, HeldOut, ngrams
 from pipeline.text.prepared import PreparedWriter, corpus_schema, read_texts
 from pipeline.text.sources.read import Source
@@ -98,12 +98,14 @@ class _Written:
 
 def _apart(documents: Iterable[Document], task: Task, repeats: Counter[str]) -> Iterator[str]:
     """The texts that repeat no held-out document; those that do are counted for the first part they repeat."""
-    for batch in grouped((document.text for document in documents), BATCH):
+    texts = (document.text for document in documents)
+    if not task.held_out:
+        yield from texts
+        return
+    for batch, grams in ahead((batch, ngrams(batch, spaced=task.spaced)) for batch in grouped(texts, BATCH)):
         keep = np.ones(len(batch), dtype=np.bool_)
-        if task.held_out:
-            grams = ngrams(batch, spaced=task.spaced)
-        for part, texts in task.held_out.items():
-            found = texts.near_duplicates(grams) & keep
+        for part, held_out in task.held_out.items():
+            found = held_out.near_duplicates(grams) & keep
             repeats[part] += int(found.sum())
             keep &= ~found
         yield from (text for text, kept in zip(batch, keep, strict=True) if kept)

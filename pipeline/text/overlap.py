@@ -137,8 +137,7 @@ def _hash(texts: Sequence[str], spaced: bool) -> NGrams:
     units, owners = _units(texts, spaced)
     width = WORDS if spaced else CHARACTERS
     sums, inverse = _prefix_sums(units)
-    starts = np.arange(max(0, len(units) - width + 1))
-    starts = starts[owners[starts] == owners[starts + width - 1]]
+    starts = np.flatnonzero(owners[: 1 - width] == owners[width - 1 :])
     first = np.searchsorted(owners, np.arange(len(texts)), side="left")
     last = np.searchsorted(owners, np.arange(len(texts)), side="right")
     whole = _mix((sums[last] - sums[first]) * inverse[first])
@@ -158,7 +157,8 @@ def _units(texts: Sequence[str], spaced: bool) -> tuple[Hashes, Indices]:
     if not spaced:
         places = np.flatnonzero(inside)
         return _mix(codes[places].astype(np.uint64)), np.searchsorted(borders, places, side="right")
-    edges = np.flatnonzero(np.diff(inside.astype(np.int8), prepend=np.int8(0)))  # the last code is a separator
+    before = np.concatenate([[False], inside[:-1]])
+    edges = np.flatnonzero(inside != before)  # the last code is a separator
     starts, ends = edges[::2], edges[1::2]
     sums, inverse = _prefix_sums(_mix(codes.astype(np.uint64)))
     return _mix((sums[ends] - sums[starts]) * inverse[starts]), np.searchsorted(borders, starts, side="right")
@@ -169,19 +169,30 @@ def _prefix_sums(values: Hashes) -> tuple[Hashes, Hashes]:
 
     The hash of the run [a, b) is (sums[b] - sums[a]) * inverse[a] modulo 2^64, wherever the run stands.
     """
-    places = len(values) + 1
-    powers = np.cumprod(np.concatenate([[np.uint64(1)], np.full(places - 1, BASE)]), dtype=np.uint64)
-    inverse = np.cumprod(np.concatenate([[np.uint64(1)], np.full(places - 1, INVERSE)]), dtype=np.uint64)
-    sums = np.concatenate([[np.uint64(0)], np.cumsum(values * powers[:-1], dtype=np.uint64)])
+    most = max(BATCH, len(values)).bit_length()
+    powers, inverse = _powers(int(BASE), most), _powers(int(INVERSE), most)
+    sums = np.zeros(len(values) + 1, dtype=np.uint64)
+    np.cumsum(values * powers[: len(values)], out=sums[1:])
     return sums, inverse
+
+
+@cache
+def _powers(base: int, bits: int) -> Hashes:
+    """Powers of a base modulo 2^64, from the 0th on, as many as a number of so many bits can ask for."""
+    powers = np.full(1 << bits, base, dtype=np.uint64)
+    powers[0] = 1
+    return np.cumprod(powers, out=powers)
 
 
 def _mix(values: Hashes) -> Hashes:
     """Spread every bit of a value over all of its bits (the finaliser of SplitMix64, Steele et al. 2014)."""
     values = values + np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    values ^= values >> np.uint64(30)
+    values *= np.uint64(0xBF58476D1CE4E5B9)
+    values ^= values >> np.uint64(27)
+    values *= np.uint64(0x94D049BB133111EB)
+    values ^= values >> np.uint64(31)
+    return values
 
 
 @cache
