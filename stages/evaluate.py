@@ -21,7 +21,6 @@ from pipeline.evaluation.predictions import read_predictions, write_predictions
 from pipeline.evaluation.summary import summarise
 from pipeline.inference.predictor import Predictor, said
 from pipeline.linear.artifact import load_blend
-from pipeline.linear.blend import halfway
 from pipeline.text.prepared import read_labels, read_texts
 from pipeline.training.place import Place
 
@@ -57,7 +56,7 @@ def main() -> None:
     students = [CLASSIFIER / STUDENT / direction for direction in directions]
     if all((one / "config.json").is_file() for one in students):
         student_NC = np.mean([predict(one) for one in students], axis=0)
-        systems["pipeline"] = pipeline_NC = halfway(student_NC, blend_NC, multilabel)
+        systems["pipeline"] = pipeline_NC = blend.weights.with_student(student_NC, blend_NC, multilabel)
         members = {"student": student_NC, "teacher": blend_NC, **members}
     test = {
         "documents": len(texts),

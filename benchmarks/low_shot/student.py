@@ -20,7 +20,7 @@ from pipeline.config.read import parse
 from pipeline.config.self_train import SelfTrainConfig
 from pipeline.inference.predictor import Predictor
 from pipeline.linear.artifact import Blend
-from pipeline.linear.blend import Weights, halfway
+from pipeline.linear.blend import Weights
 from pipeline.shards.read import TokenCorpus
 
 
@@ -39,7 +39,8 @@ def main(corpus: str, labels: str, begins: str, seed: str) -> None:
         return trained(pretrained(start(corpus, begins)), documents, again, title).predict_proba(test.texts)
 
     alone = timed(student)
-    both = Said(halfway(alone.test_NC, read_said(row("blend", corpus, labels, seed))["blend"], False), alone.seconds)
+    said_NC = read_said(row("blend", corpus, labels, seed))["blend"]
+    both = Said(judged(corpus, labels, seed).with_student(alone.test_NC, said_NC, False), alone.seconds)
     about = {"corpus": corpus, "labels": labels, "start": begins, "seed": int(seed), "train": len(labelled.train)}
     about["unlabelled"] = len(unlabelled.texts)
     write_row(row("student", corpus, labels, seed), about, test.labels, {"student": alone, "taught": both})
@@ -48,12 +49,17 @@ def main(corpus: str, labels: str, begins: str, seed: str) -> None:
 def teacher(labelled: Labelled, corpus: str, labels: str, begins: str, seed: str) -> Predictor:
     """The network and the linear models of the blend's row, which keeps no more than their weights, trained again."""
     network = classifier(labelled.rows, corpus, labels, begins, int(seed))
-    weights = Weights(**read_row(row("blend", corpus, labels, seed))["blend"]["weights"])
+    weights = judged(corpus, labels, seed)
     trains, given_by = learners(corpus, labelled), labelled.train
     linear = {name: trains.fit(name, given_by.texts, given_by.labels) for name in weights.linear}
     members = [member for member, _ in network.members]
     blend = Blend(labelled.classes, tuple(network.directions), weights, linear)
     return Predictor(members, blend, device=PLACE.device, precision="auto")
+
+
+def judged(corpus: str, labels: str, seed: str) -> Weights:
+    """The weights of the blend's row."""
+    return Weights(**read_row(row("blend", corpus, labels, seed))["blend"]["weights"])
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ BLOCK = 1024  # documents between two signs of progress
 class Predictor:
     """One or several classifiers with the same labels, whose probabilities are averaged, and perhaps linear models.
 
-    Where all of these have taught a student, the word of both is as good: their log odds are averaged.
+    Where all of these have taught a student, its log odds have the share that the network's have among theirs.
 
     Texts are read in batches of similar length; a text's probabilities do not depend on the others beyond rounding.
     In fp32, the default, they agree between machines to about 1e-6. `precision="auto"` takes bf16 where the processor
@@ -117,9 +117,10 @@ class Predictor:
         if self.blend is not None:
             said_NC = self.blend.blended(said_NC, documents)
         if self.students:
-            from pipeline.linear.blend import halfway  # with scipy, which networks alone do without
+            from pipeline.linear.blend import Weights  # with scipy, which networks alone do without
 
-            said_NC = halfway(self._mean(self.students, documents), said_NC, self.multilabel)
+            weights = Weights() if self.blend is None else self.blend.weights
+            said_NC = weights.with_student(self._mean(self.students, documents), said_NC, self.multilabel)
         return said_NC
 
     def predict(self, texts: Iterable[str]) -> list[str] | list[list[str]]:

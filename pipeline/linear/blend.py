@@ -40,10 +40,13 @@ class Weights:
             scores_NC = scores_NC + weight * log_odds(linear_NC[name], multilabel)
         return expit(scores_NC) if multilabel else softmax(scores_NC, axis=1)
 
+    def with_student(self, student_NC: np.ndarray, teacher_NC: np.ndarray, multilabel: bool) -> np.ndarray:
+        """The probabilities (N, C) of all as one and of a network that they have taught.
 
-def halfway(one_NC: np.ndarray, other_NC: np.ndarray, multilabel: bool) -> np.ndarray:
-    """Probabilities (N, C) midway between two classifiers': the mean of their log odds."""
-    return Weights(0.5, {"other": 0.5}).pooled(one_NC, {"other": other_NC}, multilabel)
+        Of the mean of their log odds the student has the share that the network has among these.
+        """
+        shares = Weights(1 - self.linear_share, {"teacher": self.linear_share})
+        return shares.pooled(student_NC, {"teacher": teacher_NC}, multilabel)
 
 
 def log_odds(probabilities_NC: np.ndarray, multilabel: bool) -> np.ndarray:

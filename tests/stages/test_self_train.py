@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from pipeline.base.files import read_json, write_json
 from pipeline.cli.main import main
 from pipeline.inference.predictor import Predictor
-from pipeline.linear.blend import halfway
+from pipeline.linear.artifact import load_blend
 from pipeline.text.prepared import read_texts
 from tests.workspace import CONFIGS, contents, copies, environment, make, run
 
@@ -50,12 +51,14 @@ def test_a_student_learns_what_its_teacher_says(taught: Path) -> None:
     assert read_json(taught / RESULTS / "metrics.json")["documents"] == 48 + 80
 
 
-def test_the_predictor_takes_the_mean_of_both(taught: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_student_has_the_networks_share(taught: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = taught / "models/classifier"
     both, teacher = (Predictor.load(folder, device="cpu", students=one) for one in (True, False))
     student = Predictor.load(folder / "student", device="cpu")
-    expected = halfway(student.predict_proba(TEXTS), teacher.predict_proba(TEXTS), False)
-    np.testing.assert_allclose(both.predict_proba(TEXTS), expected, atol=1e-7)
+    share = 1 - load_blend(folder / "blend").weights.linear_share
+    assert 0.05 < share < 0.95, "the test would not see whose share it is"
+    odds_NC = share * np.log(student.predict_proba(TEXTS)) + (1 - share) * np.log(teacher.predict_proba(TEXTS))
+    np.testing.assert_allclose(both.predict_proba(TEXTS), softmax(odds_NC, axis=1), atol=1e-6)
     (tmp_path / "texts.txt").write_text("\n".join(TEXTS), encoding="utf-8")
     main(["predict", "--model", str(folder), str(tmp_path / "texts.txt")])
     assert f"with a student of these; `--model {folder / 'student'}` is that alone" in capsys.readouterr().err
