@@ -146,7 +146,7 @@ def test_a_set_kept_elsewhere_prepares_rows_of_its_files_shape(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = read_yaml(CONFIGS[name])
-    labels = FILES_LABELS.get(name.removeprefix("local_"), ["unlabelled"])
+    labels = FILES_LABELS.get(name.removeprefix("local_").removesuffix("_100"), ["unlabelled"])
     for file in values["sha256"]:
         path = tmp_path / file.removeprefix("$DATASETS_DIR/")
         path.parent.mkdir(exist_ok=True)
