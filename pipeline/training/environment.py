@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_info
 
 # Dense peak in FLOP/s without sparsity, from the makers' data sheets: (name in torch, bf16, fp32 with TF32 off).
 GPU_PEAKS = (
@@ -102,6 +103,17 @@ def processor_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def blas_kernels() -> str | None:
+    """Whose matrix products NumPy takes, and for which processor; None: a library that does not say.
+
+    By the processor, or by variables of its own as OPENBLAS_CORETYPE, which change the last digits of every sum.
+    """
+    for library in threadpool_info():
+        if library["user_api"] == "blas":
+            return f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".rstrip()
+    return None
+
+
 def describe(device: str, processes: int, threads: int, precision: str, micro_batch: int) -> dict[str, Any]:
     """What stands beside a result, for run.json: the fingerprint under which bits repeat, and the commit."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
@@ -109,6 +121,7 @@ def describe(device: str, processes: int, threads: int, precision: str, micro_ba
         "hardware": {
             "device": torch.cuda.get_device_name() if device == "cuda" else processor_name(),
             "instruction_set": torch.backends.cpu.get_cpu_capability(),
+            "blas": blas_kernels(),
             "processes": processes,
             "threads": threads,
             "micro_batch": micro_batch,
