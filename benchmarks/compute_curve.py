@@ -35,7 +35,8 @@ LINEAR = {
     "tfidf_lr": "TF-IDF + logistic regression",
     "nb_svm": "NB-SVM",
     "lsa_lr": "LSA + logistic regression",
-    "self_trained": "self-trained linear model",
+    "nb_em_1": "naive Bayes, 1 step of EM",
+    "nb_em_15": "naive Bayes, 15 steps of EM",
 }
 
 

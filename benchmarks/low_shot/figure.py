@@ -26,7 +26,8 @@ COLOURS = {
     "nb_svm": "#b4501e",
     "lsa_lr": "#8a3d73",
     "large_lsa_lr": "#c98bb5",
-    "self_trained": "#6fae5a",
+    "nb_em_1": "#6fae5a",
+    "nb_em_15": "#2f7d32",
 }
 
 

@@ -10,7 +10,8 @@ NAMES = {
     "tfidf_lr": "TF-IDF + logistic regression",
     "nb_svm": "NB-SVM",
     "lsa_lr": "LSA + logistic regression",
-    "self_trained": "the self-trained linear model",
+    "nb_em_1": "naive Bayes after one step of EM",
+    "nb_em_15": "naive Bayes after fifteen steps of EM",
     "majority": "majority class",
 }
 # What the pipeline blends or averages -> its name for people, in the order of tables.

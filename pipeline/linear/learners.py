@@ -8,9 +8,9 @@ from typing import Any, Self
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pipeline.linear import lsa_lr, nb_svm, self_training, tfidf_lr
+from pipeline.linear import em_naive_bayes, lsa_lr, nb_svm, tfidf_lr
 from pipeline.linear.classifier import NgramClassifier
-from pipeline.linear.self_training import Unlabelled
+from pipeline.linear.em_naive_bayes import STEPS, Unlabelled
 from pipeline.linear.space import Space, load_space
 from pipeline.text.prepared import read_texts
 
@@ -24,7 +24,7 @@ class Learners:
     spaced: bool
     # Of the unlabelled text, where there is enough of it.
     space: Space | None = None
-    # That text itself, for the model that trains on its own guesses about it (one label a document).
+    # That text itself, for the models that learn from it (one label a document).
     unlabelled: Unlabelled | None = None
 
     @classmethod
@@ -38,8 +38,7 @@ class Learners:
     @property
     def names(self) -> tuple[str, ...]:
         """Those that can be trained here."""
-        of_text = (self.space and "lsa_lr", self.unlabelled and "self_trained")
-        return ("tfidf_lr", "nb_svm", *(name for name in of_text if name))
+        return ("tfidf_lr", "nb_svm", *(["lsa_lr"] if self.space else []), *(STEPS if self.unlabelled else []))
 
     def fit(self, name: str, texts: list[str], labels: np.ndarray) -> NgramClassifier:
         """Train one; labels (N,) class indices, or (N, C) booleans where a document may carry several."""
@@ -47,9 +46,11 @@ class Learners:
             if name == "lsa_lr":
                 assert self.space is not None
                 return lsa_lr.fit(texts, labels, classes=self.classes, space=self.space)
-            if name == "self_trained":
+            if name in STEPS:
                 assert self.unlabelled is not None
-                return self_training.fit(texts, labels, classes=self.classes, unlabelled=self.unlabelled)
+                return em_naive_bayes.fit(
+                    texts, labels, classes=self.classes, unlabelled=self.unlabelled, steps=STEPS[name]
+                )
             return {"nb_svm": nb_svm, "tfidf_lr": tfidf_lr}[name].fit(
                 texts, labels, classes=self.classes, spaced=self.spaced
             )

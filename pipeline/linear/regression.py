@@ -12,16 +12,11 @@ from pipeline.linear.model import LinearModel
 MAX_ITERATIONS = 500
 
 
-def fit_softmax(
-    features_NV: csr_matrix, labels_N: np.ndarray, classes: int, strength: float, counting_N: np.ndarray | None = None
-) -> LinearModel:
-    """Multinomial logistic regression; `strength` is scikit-learn's C, the inverse of the regularisation.
-
-    counting_N: how much each document counts; None: all alike.
-    """
+def fit_softmax(features_NV: csr_matrix, labels_N: np.ndarray, classes: int, strength: float) -> LinearModel:
+    """Multinomial logistic regression; `strength` is scikit-learn's C, the inverse of the regularisation."""
     weights_VC = np.zeros((features_NV.shape[1], classes))
     bias_C = np.full(classes, -np.log(1.0 + len(labels_N)))  # a class without documents: as rare as one in N
-    solver = _solve(features_NV, labels_N, strength, counting_N)
+    solver = _solve(features_NV, labels_N, strength)
     present = solver.classes_
     if len(present) == 2:  # scikit-learn keeps one vector of log odds for two classes
         weights_VC[:, present[1]], bias_C[present[1]] = solver.coef_[0] / 2, solver.intercept_[0] / 2
@@ -43,10 +38,8 @@ def fit_binary(features_NV: csr_matrix, positive_N: np.ndarray, strength: float)
     return solver.coef_[0], float(solver.intercept_[0])
 
 
-def _solve(
-    features_NV: csr_matrix, labels_N: np.ndarray, strength: float, counting_N: np.ndarray | None = None
-) -> LogisticRegression:
+def _solve(features_NV: csr_matrix, labels_N: np.ndarray, strength: float) -> LogisticRegression:
     with warnings.catch_warnings():
         # With separable labels and weak regularisation the last digits of the optimum change no prediction.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return LogisticRegression(C=strength, max_iter=MAX_ITERATIONS).fit(features_NV, labels_N, counting_N)
+        return LogisticRegression(C=strength, max_iter=MAX_ITERATIONS).fit(features_NV, labels_N)

@@ -1,0 +1,77 @@
+"""Naive Bayes that EM has taught the domain's unlabelled text (Nigam, McCallum, Thrun & Mitchell 2000, "Text
+Classification from Labeled and Unlabeled Documents using EM"; TF-IDF of length one as counts: Rennie et al. 2003).
+
+A teacher that knows the text's latent directions says how likely each unlabelled document is of each class; naive Bayes
+learns the classes' n-grams from all of them, says it anew, and so on. A handful of labels reaches thousands of
+documents in seconds. One step keeps to what the labels say; many find the groups that the text itself falls into,
+which is far better where these are the classes (topics) and worse where they are not (opinions): both are learnt, and
+held-out labels decide how much each counts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from pipeline.linear import lsa_lr
+from pipeline.linear.classifier import NgramClassifier
+from pipeline.linear.features import tf_idf
+from pipeline.linear.model import LinearModel
+from pipeline.linear.space import Space
+
+STEPS = {"nb_em_1": 1, "nb_em_15": 15}  # name of the model -> its steps
+WORTH = 0.3  # of an unlabelled document beside a labelled one
+SMOOTHING = 0.3  # added to each n-gram's weight in a class, in units of the mean weight
+SHARPNESS = 2.0  # what log ratios are multiplied with: features of length one add up to less than words counted
+CHARACTERS = 25_000_000  # of text that it learns from, at most: some 80 MB as n-grams
+LEAST = 1e-12  # probability of a class
+BALANCING = 10  # passes that bring the classes' shares to those of the labels
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """Documents of the domain as n-grams, and the space that was learnt from them."""
+
+    space: Space
+    features_NV: csr_matrix
+
+    @classmethod
+    def read(cls, texts: Sequence[str], space: Space) -> "Unlabelled":
+        """The texts, or every so many-th where they are long."""
+        some = texts[:: max(1, -(-sum(map(len, texts)) // CHARACTERS))]
+        return cls(space, tf_idf(space.vocabulary.counts(some), space.idf_V))
+
+
+def fit(
+    texts: Sequence[str], labels_N: np.ndarray, *, classes: int, unlabelled: Unlabelled, steps: int
+) -> NgramClassifier:
+    """Train on labelled texts, one label each, and on the unlabelled ones; arguments as in `tfidf_lr.fit`.
+
+    Its probabilities are surer than they should be, as naive Bayes's are, which whoever blends them corrects.
+    """
+    space = unlabelled.space
+    given_NV = tf_idf(space.vocabulary.counts(texts), space.idf_V)
+    given_VC = given_NV.T @ np.eye(classes)[labels_N]
+    shares_C = (np.bincount(labels_N, minlength=classes) + 1) / (len(labels_N) + classes)
+    model = lsa_lr.fit(texts, labels_N, classes=classes, space=space).model
+    for _ in range(steps):
+        guessed_NC = balanced(model.probabilities(unlabelled.features_NV, False), shares_C)  # expectation
+        model = naive_bayes(given_VC + WORTH * (unlabelled.features_NV.T @ guessed_NC), shares_C)  # maximisation
+    return NgramClassifier(space.vocabulary, space.idf_V, model, multilabel=False, settings={"steps": float(steps)})
+
+
+def naive_bayes(weight_VC: np.ndarray, shares_C: np.ndarray) -> LinearModel:
+    """The multinomial model of the classes' n-gram weights (V, C) and of their shares (C,)."""
+    smoothed_VC = weight_VC + SMOOTHING * weight_VC.mean()
+    log_VC = np.log(smoothed_VC / smoothed_VC.sum(axis=0))
+    return LinearModel(SHARPNESS * (log_VC - log_VC.mean(axis=1, keepdims=True)), np.log(shares_C))
+
+
+def balanced(probabilities_NC: np.ndarray, shares_C: np.ndarray) -> np.ndarray:
+    """The probabilities with each class's mean brought to its share: a teacher's favourite class must not take over."""
+    found_NC = probabilities_NC.astype(np.float64) + LEAST
+    for _ in range(BALANCING):
+        found_NC *= shares_C / found_NC.mean(axis=0)
+        found_NC /= found_NC.sum(axis=1, keepdims=True)
+    return found_NC
