@@ -89,8 +89,9 @@ def write(blend: Blend, about: dict[str, Any], said: str) -> None:
     if this_rank() == 0:
         print(f"  {said}")
         save_blend(CLASSIFIER / FOLDER, blend)
-        shares = {"weights": asdict(blend.weights), "linear_share": round(blend.weights.linear_share, 4)}
-        write_json(Path("results/blend/metrics.json"), shares | about)
+        shares = {name: round(share, 4) for name, share in blend.weights.shares().items()}
+        found = {"weights": asdict(blend.weights), "shares": shares, "linear_share": round(1 - shares["network"], 4)}
+        write_json(Path("results/blend/metrics.json"), found | about)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def _load(args: argparse.Namespace) -> "Predictor":
         print(f"{args.model}: averages {' and '.join(predictor.directions)}", file=sys.stderr)
     if predictor.blend is not None and predictor.blend.linear:
         share, names = predictor.blend.weights.linear_share, ", ".join(predictor.blend.linear)
-        print(f"{args.model}: blended with linear models ({names}) of weight {share:.2f}", file=sys.stderr)
+        print(f"{args.model}: blended with linear models ({names}), whose share is {share:.2f}", file=sys.stderr)
     if predictor.students:
         alone = Path(args.model) / STUDENT
         print(f"{args.model}: with a student of these; `--model {alone}` is that alone, in less time", file=sys.stderr)

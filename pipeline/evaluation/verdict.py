@@ -57,9 +57,8 @@ def weighing(blend: Mapping[str, Any]) -> str | None:
     """One sentence about results/blend/metrics.json; None where the network is alone."""
     if not blend["linear_share"]:
         return None
-    weights, losses = {"network": blend["weights"]["network"], **blend["weights"]["linear"]}, blend["log_loss"]
-    names, total = {"network": "the network", **NAMES}, sum(weights.values())
-    said = [f"{names[name]} {weight / total:.2f} ({losses[name]:.3f})" for name, weight in weights.items()]
+    names, shares, losses = {"network": "the network", **NAMES}, blend["shares"], blend["log_loss"]
+    said = [f"{names[name]} {shares[name]:.2f} ({losses[name]:.3f})" for name in names if name in shares]
     return (
         f"Shares in the blend, judged by {blend['judged_by']} (log loss): {', '.join(said)}; "
         f"together {losses['blend']:.3f}."

@@ -26,12 +26,20 @@ class Weights:
     network: float = 1.0
     # By name of the model; none of them is 0.
     linear: Mapping[str, float] = field(default_factory=dict)
+    # By name, `network` among them: how far its log odds lie from even ones, root mean square over the documents that
+    # judged. Naive Bayes is surer than others by far, and its weight small for that alone. 1 where it is not said.
+    spreads: Mapping[str, float] = field(default_factory=dict)
+
+    def shares(self) -> dict[str, float]:
+        """How much of what all say together is whose, by name: weights times spreads, of a sum of one."""
+        weights = {"network": self.network, **self.linear}
+        said = {name: weight * self.spreads.get(name, 1.0) for name, weight in weights.items()}
+        return {name: one / sum(said.values()) for name, one in said.items()}
 
     @property
     def linear_share(self) -> float:
         """0: the network alone, 1: the linear models alone."""
-        linear = sum(self.linear.values())
-        return linear / (self.network + linear)
+        return 1 - self.shares()["network"]
 
     def pooled(self, network_NC: np.ndarray, linear_NC: Mapping[str, np.ndarray], multilabel: bool) -> np.ndarray:
         """The probabilities (N, C) of all as one: rows sum to one or, with `multilabel`, each label has its own."""
@@ -76,9 +84,18 @@ def fit_weights(network_NC: np.ndarray, linear_NC: Mapping[str, np.ndarray], lab
     # Convex, so that it does not matter where the search starts.
     found = minimize(loss, even_M, bounds=[(0.0, MOST)] * len(even_M), method="L-BFGS-B")
     network, *linear = (round(float(weight), 4) for weight in found.x)
-    chosen = Weights(network, {name: weight for name, weight in zip(linear_NC, linear, strict=True) if weight > 0})
+    kept = {name: weight for name, weight in zip(linear_NC, linear, strict=True) if weight > 0}
+    spreads = {name: spread(one_NC, labels.ndim == 2) for name, one_NC in {"network": network_NC, **linear_NC}.items()}
+    chosen = Weights(network, kept, {name: one for name, one in spreads.items() if name == "network" or name in kept})
     # Where none says anything, the labels' shares are all there is to know, and one of them has to say it.
     return chosen if chosen.network > 0 or chosen.linear else Weights()
+
+
+def spread(probabilities_NC: np.ndarray, multilabel: bool) -> float:
+    """Root mean square of the log odds, of each row around their mean; with `multilabel` around even ones."""
+    odds_NC = log_odds(probabilities_NC, multilabel)
+    around_NC = odds_NC if multilabel else odds_NC - odds_NC.mean(axis=1, keepdims=True)
+    return max(LEAST, round(float(np.sqrt((around_NC**2).mean())), 4))
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,16 @@ def test_a_network_that_is_too_sure_is_cooled_down() -> None:
     assert weights.network == pytest.approx(0.25, abs=0.06)
 
 
+def test_a_models_share_does_not_depend_on_how_sure_it_says_to_be() -> None:
+    """A weight does: who says everything four times as loud has a quarter of it."""
+    network_NC, linear_NC = says(1.0, 1), says(1.0, 2)
+    loud_NC = softmax(4 * np.log(linear_NC), axis=1)
+    quiet, loud = (fit_weights(network_NC, {"a": one_NC}, LABELS) for one_NC in (linear_NC, loud_NC))
+    assert loud.linear["a"] == pytest.approx(quiet.linear["a"] / 4, rel=0.1)
+    assert loud.linear_share == pytest.approx(quiet.linear_share, abs=0.03)
+    assert sum(loud.shares().values()) == pytest.approx(1)
+
+
 def test_labels_that_stand_alone_are_weighed_as_such() -> None:
     noise_NC = np.random.Generator(np.random.PCG64(5)).normal(size=(N, 2))
     carried_NC = np.stack([LABELS % 2 == 1, LABELS > 1], axis=1)
@@ -122,7 +132,7 @@ def test_a_blend_comes_back_from_its_folder(spaced: bool, multilabel: bool, tmp_
     labels = np.eye(2, dtype=bool)[np.arange(20) % 2] if multilabel else np.arange(20) % 2
     learners = {"nb_svm": nb_svm, "tfidf_lr": tfidf_lr}
     fitted = {name: one.fit(texts, labels, classes=2, spaced=spaced) for name, one in learners.items()}
-    weights = Weights(0.5, {"nb_svm": 0.25, "tfidf_lr": 0.125})
+    weights = Weights(0.5, {"nb_svm": 0.25, "tfidf_lr": 0.125}, {"network": 1.5, "nb_svm": 2.0})
     save_blend(tmp_path / "blend", Blend(("red", "blue"), ("backward", "forward"), weights, fitted))
     loaded = load_blend(tmp_path / "blend")
     assert (loaded.labels, loaded.directions) == (("red", "blue"), ("backward", "forward"))

@@ -66,6 +66,7 @@ def write_run(
     )
     blend = {
         "weights": {"network": 0.6, "linear": {"nb_svm": 0.3}},
+        "shares": {"network": 0.6667, "nb_svm": 0.3333},
         "linear_share": 0.3333,
         "judged_by": "5 parts of 80 documents",
         "documents": 80,

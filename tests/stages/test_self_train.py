@@ -52,7 +52,10 @@ def test_a_student_learns_what_its_teacher_says(taught: Path) -> None:
 
 
 def test_a_student_has_the_networks_share(taught: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = taught / "models/classifier"
+    folder = copies(taught, tmp_path / "workspace") / "models/classifier"
+    config = read_json(folder / "blend/config.json")
+    config["weights"]["spreads"]["network"] *= 50  # what it says is not changed, and its share is seen
+    write_json(folder / "blend/config.json", config)
     both, teacher = (Predictor.load(folder, device="cpu", students=one) for one in (True, False))
     student = Predictor.load(folder / "student", device="cpu")
     share = 1 - load_blend(folder / "blend").weights.linear_share
