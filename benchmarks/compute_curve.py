@@ -38,6 +38,7 @@ LINEAR = {
     "nb_em_1": "naive Bayes, 1 step of EM",
     "nb_em_15": "naive Bayes, 15 steps of EM",
 }
+STYLES = ("-.", ":", "--", (0, (5, 1)), (0, (1, 3)))  # of their lines
 
 
 def speed(data: Path) -> float:
@@ -95,7 +96,7 @@ def draw(errors: dict[float, list[float]], linear: dict[str, float], scored_on: 
     axes.plot(list(errors), [float(np.mean(seeds)) for seeds in errors.values()], color="#1f4e79", label="the network")
     for minutes, seeds in errors.items():
         axes.plot([minutes] * len(seeds), seeds, "o", color="#1f4e79", markersize=4)
-    for (name, error), style in zip(linear.items(), ("-.", ":", "--", (0, (5, 1))), strict=False):
+    for (name, error), style in zip(linear.items(), STYLES, strict=False):
         axes.axhline(error, linestyle=style, linewidth=1.2, color="#b4501e", label=LINEAR[name])
     axes.set_xscale("log")
     axes.set_xticks(list(errors), [f"{minutes:g}" for minutes in errors])
