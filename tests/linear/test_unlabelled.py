@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.base.errors import UserError
+from pipeline.linear import em_naive_bayes
 from pipeline.linear.artifact import Blend, load_blend, save_blend
 from pipeline.linear.blend import Weights
 from pipeline.linear.em_naive_bayes import STEPS, Unlabelled, balanced
@@ -116,6 +117,16 @@ def test_a_teacher_s_favourite_class_does_not_take_over() -> None:
     even_NC = balanced(skewed_NC, np.full(3, 1 / 3))
     np.testing.assert_allclose(even_NC.mean(axis=0), 1 / 3, atol=0.02)
     np.testing.assert_allclose(even_NC.sum(axis=1), 1)
+
+
+def test_of_much_text_every_so_many_th_document_is_read(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = documents(90, 1)[0]
+    assert Unlabelled.read(texts, space).features_NV.shape[0] == 90
+    monkeypatch.setattr(em_naive_bayes, "CHARACTERS", sum(map(len, texts)) // 3 + 1)
+    assert Unlabelled.read(texts, space).features_NV.shape[0] == 30
+    characters = learn_space(texts * 3, spaced=False)
+    assert characters is not None
+    assert Unlabelled.read(texts, characters).features_NV.shape[0] == 4, "they have more n-grams"
 
 
 OPINIONS = [[f"{word}{number}" for number in range(10)] for word in ("fine", "dull")]
