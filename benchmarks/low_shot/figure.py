@@ -26,8 +26,8 @@ COLOURS = {
     "nb_svm": "#b4501e",
     "lsa_lr": "#8a3d73",
     "large_lsa_lr": "#c98bb5",
-    "nb_em_1": "#6fae5a",
-    "nb_em_15": "#2f7d32",
+    "nb_em_1": "#7fd0d8",
+    "nb_em_15": "#00838f",
 }
 
 
