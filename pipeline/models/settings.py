@@ -54,6 +54,11 @@ class TransformerSettings:
     scale_embeddings: bool = True
     # Embeddings narrower than the stream, with a matrix between them (Lan et al. 2020); as wide unless told.
     embedding_width: int | None = None
+    # Rows of a table of hashed n-grams, whose embeddings are added to those of the tokens that they end with; 0: none.
+    ngram_buckets: int = 0
+    # The longest of them, and the width of the table, which a matrix brings to that of the embeddings.
+    ngrams: int = 2
+    ngram_width: int = 64
     # A norm on the embedded tokens, before the first block.
     embedding_norm: bool = False
     # One block, used `layers` times (Lan et al. 2020).
@@ -85,8 +90,11 @@ class TransformerSettings:
 
     def __post_init__(self) -> None:
         counts = ("layers", "width", "heads", "feedforward", "max_positions", "features")
-        _require_counts(self, *counts, "kv_heads", "head_width", "embedding_width")
+        _require_counts(self, *counts, "ngram_width", "kv_heads", "head_width", "embedding_width")
         _require_rates(self, "embedding_dropout", "dropout")
+        for name, least in (("ngram_buckets", 0), ("ngrams", 2)):
+            if getattr(self, name) < least:
+                raise ValueError(f"`{name}: {getattr(self, name)}` must be at least {least}")
         for name in ("norm_epsilon", "rotary_base"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"`{name}: {getattr(self, name)}` must be above 0")
@@ -113,6 +121,8 @@ class TransformerSettings:
             raise ValueError("`positions: transformer_xl` is for one stack of tokens; take t5 for an encoder_decoder")
         if self.embedding_width is not None and self.family == "encoder_decoder":
             raise ValueError("`embedding_width` is for one stack of blocks, not for `family: encoder_decoder`")
+        if self.ngram_buckets and self.family == "encoder_decoder":
+            raise ValueError("`ngram_buckets` is for one stack of blocks, not for `family: encoder_decoder`")
         if self.share_layers and self.family != "encoder":
             raise ValueError("`share_layers` is for `family: encoder` (ALBERT)")
         if self.placement == "post" and self.zero_init:

@@ -16,6 +16,7 @@ from pipeline.models.cache import Cache
 from pipeline.models.context import Context
 from pipeline.models.dropout import SeededDropout
 from pipeline.models.masks import attention_mask, keys_of
+from pipeline.models.ngrams import HashedNgrams
 from pipeline.models.norms import norm
 from pipeline.models.positions import POSITIONS
 from pipeline.models.settings import TransformerSettings
@@ -34,6 +35,7 @@ class Transformer(Backbone):
         D, E = settings.width, settings.token_width
         self.scale = embedding_scale(settings)
         self.embeddings = token_embeddings(settings, vocabulary)
+        self.ngrams = HashedNgrams(settings) if settings.ngram_buckets else None
         self.positions = POSITIONS[settings.positions](settings)
         self.embedding_norm = norm(settings, E) if settings.embedding_norm else nn.Identity()
         self.dropout = SeededDropout(settings.embedding_dropout, site=0)
@@ -69,7 +71,7 @@ class Transformer(Backbone):
         T, offset = tokens_BT.size(1), 0 if cache is None else cache.length
         if self.settings.max_positions < offset + T:
             raise ValueError(f"{offset + T} tokens are more than the model's {self.settings.max_positions} positions")
-        x_BTD = self.embed(tokens_BT, seeds_B, offset)  # (B, T, D)
+        x_BTD = self.embed(tokens_BT, seeds_B, offset, cache)  # (B, T, D)
         keys_BS = None if lengths_B is None or causal else keys_of(lengths_B, T)
         mask = attention_mask(
             T,
@@ -87,9 +89,14 @@ class Transformer(Backbone):
             cache.length += T
         return hidden_BTD
 
-    def embed(self, tokens_BT: Tensor, seeds_B: Tensor | None, offset: int = 0) -> Tensor:
+    def embed(
+        self, tokens_BT: Tensor, seeds_B: Tensor | None, offset: int = 0, cache: Cache | None = None
+    ) -> Tensor:
         """What enters the first block, (B, T, D): the first token stands at position `offset`."""
-        x_BTE = self.positions.add(self.embeddings(tokens_BT) * self.scale, offset)
+        x_BTE = self.embeddings(tokens_BT)
+        if self.ngrams is not None:
+            x_BTE = x_BTE + self.ngrams(tokens_BT, cache)
+        x_BTE = self.positions.add(x_BTE * self.scale, offset)
         x_BTE = self.dropout(self.embedding_norm(x_BTE), seeds_B)
         return x_BTE if self.embedding_projection is None else self.embedding_projection(x_BTE)
 
@@ -101,6 +108,7 @@ class Transformer(Backbone):
         """Parameters from input to output, each in one group: embeddings, block 1, ..., the last with what follows."""
         entrance: list[nn.Module | None] = [
             self.embeddings,
+            self.ngrams,
             self.positions,
             self.embedding_norm,
             self.embedding_projection,
@@ -125,6 +133,7 @@ class Transformer(Backbone):
         6 for each weight that a token is multiplied with, and those of attention.
         """
         inside = self.stack.visits * sum(matrix.numel() for matrix in self.hidden_matrices())
-        entrance = 0 if self.embedding_projection is None else self.embedding_projection.weight.numel()
+        narrow = [None if self.ngrams is None else self.ngrams.out, self.embedding_projection]
+        entrance = sum(matrix.weight.numel() for matrix in narrow if matrix is not None)
         weights = entrance + inside + self.scored_weights()
         return 6.0 * weights + self.settings.layers * attention_flops(self.settings, length)

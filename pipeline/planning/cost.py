@@ -140,7 +140,6 @@ def update_cost(groups: list[dict[str, Any]]) -> Update:
         else:
             moved += ADAMW_BYTES * sum(sizes)
             state += 2 * sum(sizes)
-            scratch = max(scratch, sum(sizes))  # the root of the second moment
     return Update(flops, moved, parameters, state, scratch)
 
 

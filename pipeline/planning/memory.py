@@ -54,7 +54,7 @@ def memory_of(
     cpu = device.node == 1
     casts = 2.0 * stage.matrices if precision == "bf16" else 0.0
     weights, gradients, moments = 4.0 * parameters, 4.0 * update.parameters, 4.0 * update.state
-    scratch = 4.0 * update.scratch * (1 if cpu else 0.5)  # a GPU's AdamW is fused, its Muon in bf16
+    scratch = 4.0 * update.scratch * (1 if cpu else 0.5)  # Muon's alone; in bf16 on a GPU
     if strategy == "FSDP":
         whole = 4.0 * (stage.outside + 2 * stage.largest_block)
         weights, gradients, moments = weights / devices + whole, gradients / devices + whole / 2, moments / devices

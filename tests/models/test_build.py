@@ -53,6 +53,7 @@ EVERY_NAME = [
     ("kv_heads", 1),
     ("head_width", 8),
     ("embedding_width", 16),
+    ("ngram_buckets", 11),
 ]
 
 
@@ -147,6 +148,10 @@ IMPOSSIBLE = [
     ({"attention": "fast_weight", "family": "encoder"}, "cannot see both sides"),
     ({"family": "encoder_decoder", "positions": "transformer_xl"}, "take t5"),
     ({"family": "encoder_decoder", "embedding_width": 16}, "one stack"),
+    ({"family": "encoder_decoder", "ngram_buckets": 9}, "one stack"),
+    ({"ngram_buckets": -1}, "at least 0"),
+    ({"ngrams": 1}, "at least 2"),
+    ({"ngram_width": 0}, "at least 1"),
     ({"share_layers": True}, "family: encoder"),
     ({"placement": "post", "zero_init": True}, "undo"),
     ({"heads": 2, "kv_heads": 3}, "multiple of `kv_heads: 3`"),
