@@ -89,9 +89,7 @@ class Transformer(Backbone):
             cache.length += T
         return hidden_BTD
 
-    def embed(
-        self, tokens_BT: Tensor, seeds_B: Tensor | None, offset: int = 0, cache: Cache | None = None
-    ) -> Tensor:
+    def embed(self, tokens_BT: Tensor, seeds_B: Tensor | None, offset: int = 0, cache: Cache | None = None) -> Tensor:
         """What enters the first block, (B, T, D): the first token stands at position `offset`."""
         x_BTE = self.embeddings(tokens_BT)
         if self.ngrams is not None:

@@ -28,7 +28,7 @@ def test_adamw_is_torchs_adamw_to_the_bit() -> None:
         ],
         lr=0.01,
         betas=(0.9, 0.95),
-            fused=True,
+        fused=True,
     )
     for step in range(5):
         x = torch.full((2, 4), float(step + 1))
