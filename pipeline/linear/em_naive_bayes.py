@@ -24,8 +24,8 @@ STEPS = {"nb_em_1": 1, "nb_em_15": 15}  # name of the model -> its steps
 WORTH = 0.3  # of an unlabelled document beside a labelled one
 SMOOTHING = 0.3  # added to each n-gram's weight in a class, in units of the mean weight
 SHARPNESS = 2.0  # what log ratios are multiplied with: features of length one add up to less than words counted
-CHARACTERS = 25_000_000  # of text that it learns from, at most: some 80 MB as n-grams of words,
-N_GRAMS = 8  # of which there are so many times as many where they are of characters
+CHARACTERS = 25_000_000  # of text that it learns from, at most: some 80 MB as n-grams of words
+CHARACTER_NGRAMS = 8  # that a text has for each n-gram of words; so much less of it is read where they are the features
 LEAST = 1e-12  # probability of a class
 BALANCING = 10  # passes that bring the classes' shares to those of the labels
 
@@ -40,7 +40,7 @@ class Unlabelled:
     @classmethod
     def read(cls, texts: Sequence[str], space: Space) -> "Unlabelled":
         """The texts, or every so many-th where they are long."""
-        most = CHARACTERS // (N_GRAMS if space.vocabulary.ngrams.unit == "character" else 1)
+        most = CHARACTERS // (CHARACTER_NGRAMS if space.vocabulary.ngrams.unit == "character" else 1)
         some = texts[:: max(1, -(-sum(map(len, texts)) // most))]
         return cls(space, tf_idf(space.vocabulary.counts(some), space.idf_V))
 
