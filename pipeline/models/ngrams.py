@@ -1,7 +1,7 @@
 """Embeddings of hashed n-grams beside those of tokens: weights that cost a look-up and next to no matrix product.
 
 A token enters knowing those before it (Joulin et al. 2017, "Bag of Tricks for Efficient Text Classification", section
-2.2; under a Transformer, Huang et al. 2025, "Over-Tokenized Transformer", section 3.1).
+2.2; under a Transformer, Huang et al. 2025, "Over-Tokenized Transformer", over-encoding).
 """
 
 import torch.nn.functional as F
