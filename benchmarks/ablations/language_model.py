@@ -1,13 +1,14 @@
 """Stages of the ablations that train language models, by the pipeline's own stages.
 
-`python -m benchmarks.ablations.language_model pretrain` reads backward what the low-shot study's model reads forward;
-`... domain CORPUS NAME` fine-tunes on a corpus's text as `models` in params.yaml says.
+`python -m benchmarks.ablations.language_model pretrain forward|backward` reads the low-shot study's generic corpus with
+a network that has layers to unfreeze; `... domain CORPUS NAME` fine-tunes on a corpus's text as `models` in params.yaml
+says.
 """
 
 import shutil
 from pathlib import Path
 
-from benchmarks.ablations.paths import BACKWARD, NO_PRETRAINING, NONE, WORK, changed, model, params
+from benchmarks.ablations.paths import BACKWARD, FORWARD, NO_PRETRAINING, NONE, changed, generic, model, params
 from benchmarks.low_shot import paths as shared
 from benchmarks.studies.networks import fresh, vocabulary_of
 from benchmarks.studies.recipes import HARDWARE, inside, recipe
@@ -18,34 +19,33 @@ from stages import finetune_lm
 from stages import pretrain as stage
 
 GENERIC_TOKENS = shared.GENERIC / shared.TOKENS / "generic"
-BACKWARD_HOME = WORK / "generic"
 
 
 def main(what: str, *words: str) -> None:
     """Train one of them."""
     if what == "pretrain":
-        pretrain()
+        pretrain(*words)
     else:
         domain(*words)
 
 
-def pretrain() -> None:
-    """The pretrained model of the low-shot study, backward."""
-    said = shared.params()
+def pretrain(direction: str) -> None:
+    """The model that all others begin with, in one direction."""
+    said = params()
     configs = {
         "model": recipe("model", {"recipe": said["model"]}),
         "pretrain": recipe("pretrain", said["pretrain"]),
         "hardware": HARDWARE,
     }
     links = {"models/tokenizer": shared.TOKENIZER, f"{shared.TOKENS}/generic": GENERIC_TOKENS}
-    with inside(BACKWARD_HOME, configs, links):
-        stage.main(BACKWARD)
+    with inside(generic(direction), configs, links):
+        stage.main(direction)
 
 
 def domain(corpus: str, name: str) -> None:
     """A language model of a corpus's text."""
-    folder, direction = model(corpus, name), BACKWARD if name == BACKWARD else "forward"
-    pretrained = (BACKWARD_HOME if name == BACKWARD else shared.GENERIC) / "models/pretrained"
+    folder, direction = model(corpus, name), BACKWARD if name == BACKWARD else FORWARD
+    pretrained = generic(direction) / "models/pretrained"
     if name == NONE:
         with whole_folder(folder / "models/domain") as out:
             shutil.copytree(pretrained / direction, out / direction)
@@ -67,9 +67,9 @@ def domain(corpus: str, name: str) -> None:
 def untrained(corpus: str) -> Path:
     """A fresh network where a pretrained one is asked for."""
     folder = model(corpus, NO_PRETRAINING) / "untrained"
-    network = fresh(shared.params()["model"], vocabulary_of(GENERIC_TOKENS / "train"), seed=1)
+    network = fresh(params()["model"], vocabulary_of(GENERIC_TOKENS / "train"), seed=1)
     tokenizer = shared.TOKENIZER / "tokenizer.json"
-    save_language_model(folder / "forward", network, direction="forward", tokenizer=tokenizer)
+    save_language_model(folder / FORWARD, network, direction=FORWARD, tokenizer=tokenizer)
     return folder
 
 

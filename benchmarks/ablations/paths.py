@@ -8,7 +8,7 @@ from pipeline.config.read import read_yaml
 
 HOME = Path("benchmarks/ablations")
 WORK = HOME / "made"
-BACKWARD, BOTH = "backward", "both"
+FORWARD, BACKWARD, BOTH = "forward", "backward", "both"
 # The language model that classifiers are compared on, and the classifier that language models are compared by.
 BEST_MODEL, BEST_CLASSIFIER = "full_discr_stlr", "freez_discr_stlr"
 FROM_SCRATCH, NO_PRETRAINING, NONE = "from-scratch", "no-pretraining", "none"
@@ -23,6 +23,11 @@ def changed(kind: str, folder: str, name: str) -> dict[str, Any]:
     """The config of a row: a recipe of configs/FOLDER with what the study changes, and then the row."""
     said = params()
     return recipe(folder, said[folder] | said["changes"][kind][name])
+
+
+def generic(direction: str) -> Path:
+    """The folder in which the generic language model of a direction is trained."""
+    return WORK / "generic" / direction
 
 
 def model(corpus: str, name: str) -> Path:

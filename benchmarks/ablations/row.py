@@ -10,6 +10,7 @@ from benchmarks.ablations.paths import (
     BEST_CLASSIFIER,
     BEST_MODEL,
     BOTH,
+    FORWARD,
     FROM_SCRATCH,
     changed,
     model,
@@ -44,10 +45,10 @@ def main(table: str, corpus: str, name: str, seed: str) -> None:
 def classify(given: Labelled, corpus: str, language_model: str, recipe: str, seed: int) -> np.ndarray:
     """Probabilities (N, C) of the validation part by a classifier on a language model."""
     tokens = shared.home(corpus) / shared.TOKENS / "task"
-    direction = BACKWARD if language_model == BACKWARD else "forward"
+    direction = BACKWARD if language_model == BACKWARD else FORWARD
     if recipe == FROM_SCRATCH:
         vocabulary = vocabulary_of(tokens / "train")
-        start = fresh(shared.params()["model"], vocabulary, seed), shared.TOKENIZER / "tokenizer.json"
+        start = fresh(params()["model"], vocabulary, seed), shared.TOKENIZER / "tokenizer.json"
     else:
         start = pretrained(model(corpus, language_model) / "models/domain" / direction)
     task = opened(shared.task(corpus), tokens, given.rows, reverse=direction == BACKWARD)

@@ -55,6 +55,8 @@ ABLATIONS: dict[str, Any] = {
     "seeds": [1],
     "models": ["no-pretraining", "none", "full_discr_stlr"],
     "classifiers": ["from-scratch", "chain-thaw"],
+    "model": "small",
+    "pretrain": {"recipe": "small"},
     "finetune_lm": {"recipe": "small"},
     "finetune_lm_tokens": {"places": 512},
     "classifier": {"recipe": "quick", "unfreeze": "gradual", "phase_epochs": 1},
@@ -232,7 +234,8 @@ def test_the_generic_corpus_leaves_out_what_every_task_holds_out(study: Path) ->
 @pytest.fixture(scope="module")
 def ablated(study: Path) -> Path:
     """The ablations with all their rows."""
-    ablation_models.main("pretrain")
+    for direction in ("forward", "backward"):
+        ablation_models.main("pretrain", direction)
     for name in (*ABLATIONS["models"], "backward"):
         ablation_models.main("domain", "places", name)
     for table in ("models", "classifiers"):
@@ -262,7 +265,7 @@ def test_language_models_begin_where_their_row_says(ablated: Path) -> None:
         direction = "backward" if name == "backward" else "forward"
         return (ablation_paths.model("places", name) / "models/domain" / direction / "model.safetensors").read_bytes()
 
-    pretrained = paths.GENERIC / "models/pretrained/forward/model.safetensors"
+    pretrained = ablation_paths.generic("forward") / "models/pretrained/forward/model.safetensors"
     assert weights("none") == pretrained.read_bytes()
     assert len({weights(name) for name in (*ABLATIONS["models"], "backward")}) == 4
     metrics = ablation_paths.model("places", "full_discr_stlr") / "results/finetune_lm/forward/metrics.json"
