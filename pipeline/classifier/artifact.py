@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.base.errors import UserError, suggest
 from pipeline.base.files import whole_folder, write_json
 from pipeline.classifier.heads import Head
-from pipeline.classifier.network import ClassifierNetwork
+from pipeline.classifier.network import ClassifierNetwork, pooled_widths
 from pipeline.classifier.reading import Reading
 from pipeline.interop.folders import CONFIG, MODEL, TOKENIZER, empty_network, network_config, read_config
 from pipeline.interop.tensors import load_tensors, save_tensors
@@ -47,7 +47,11 @@ def save_classifier(
     config = network_config(CLASSIFIER, network.backbone, direction=direction, tokenizer=tokenizer) | {
         "labels": list(labels),
         "multilabel": multilabel,
-        "head": {"pooling": list(network.pooling), "head_width": hidden.out_features if hidden is not None else 0},
+        "head": {
+            "pooling": list(network.pooling),
+            "pool_layers": network.pool_layers,
+            "head_width": hidden.out_features if hidden is not None else 0,
+        },
         "reading": {
             "chunk_tokens": reading.chunk_tokens,
             "overlap": reading.overlap,
@@ -73,14 +77,16 @@ def load_classifier(folder: Path | str) -> LoadedClassifier:
     _require(folder, config, "labels", "multilabel", "temperature", "head", "reading")
     head, reading = config["head"], config["reading"]
     _require(folder, head, "pooling", "head_width")
+    pool_layers = head.get("pool_layers", "last")  # older folders know no other
     _require(folder, reading, "chunk_tokens", "overlap", "max_tokens", "causal")
     backbone = empty_network(folder, config).reader()
-    features, rates = len(head["pooling"]) * backbone.settings.width, (0.0, 0.0)
+    features, rates = len(head["pooling"]) * sum(pooled_widths(backbone, pool_layers)), (0.0, 0.0)
     network = ClassifierNetwork(
         backbone,
         Head(features, len(config["labels"]), width=head["head_width"], dropout=rates),
         Reading(reading["chunk_tokens"], reading["overlap"], reading["max_tokens"], causal=reading["causal"]),
         tuple(head["pooling"]),
+        pool_layers,
     )
     load_tensors(folder / MODEL, network)
     return LoadedClassifier(

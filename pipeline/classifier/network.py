@@ -25,13 +25,30 @@ class ClassifierNetwork(nn.Module):
     A document's scores depend on that document alone: not on the other documents of a batch, nor on its padding.
     """
 
-    def __init__(self, backbone: Transformer | AWDLSTM, head: Head, reading: Reading, pooling: tuple[str, ...]) -> None:
-        """`pooling`: some of "last", "max", "mean", in the order in which the head reads them."""
+    def __init__(
+        self,
+        backbone: Transformer | AWDLSTM,
+        head: Head,
+        reading: Reading,
+        pooling: tuple[str, ...],
+        pool_layers: str = "last",
+    ) -> None:
+        """What reads and what decides.
+
+        Args:
+            backbone: a language model's network without its way out.
+            head: of as many features as `features` says.
+            reading: how documents are cut.
+            pooling: some of "last", "max", "mean", in the order in which the head reads them.
+            pool_layers: whose states are pooled: the "last" layer's, or those of "all", the embeddings first.
+        """
         super().__init__()
         self.backbone = backbone
         self.head = head
         self.reading = reading
         self.pooling = pooling
+        self.pool_layers = pool_layers
+        self.widths = pooled_widths(backbone, pool_layers)
 
     @property
     def classes(self) -> int:
@@ -52,11 +69,13 @@ class ClassifierNetwork(nn.Module):
         return self.head(self.pooled(tokens_BT, lengths_B, seeds_B), seeds_B).float()
 
     def pooled(self, tokens_BT: Tensor, lengths_B: Tensor, seeds_B: Tensor | None = None) -> Tensor:
-        """What the head reads: fp32 `(B, P)` with P = pools * D, each pool normalised; arguments as in `forward`."""
+        """What the head reads: fp32 `(B, P)` with P = pools * sum(widths), each pool of each layer normalised;
+        arguments as in `forward`.
+        """
         if tokens_BT.size(1) > self.reading.max_tokens:
             raise ValueError(f"documents of {tokens_BT.size(1)} tokens; `reading.batch` cuts them to `max_tokens`")
         chunks = self.reading.chunks(lengths_B)
-        shape_BND = (len(tokens_BT), chunks.most, self.backbone.settings.width)
+        shape_BND = (len(tokens_BT), chunks.most, sum(self.widths))
         parts = {pool: tokens_BT.new_full(shape_BND, ABSENT[pool], dtype=torch.float32) for pool in self.pooling}
         for rows_K, trains in self._passes(chunks, len(tokens_BT)):
             some = chunks.take(rows_K, tokens_BT.device)
@@ -66,7 +85,7 @@ class ClassifierNetwork(nn.Module):
             for pool, summary_KD in new.items():
                 parts[pool][some.document_M, some.number_M] = summary_KD
         lengths_B = lengths_B.to(tokens_BT.device)
-        return torch.cat([join(pool, parts[pool], lengths_B) for pool in self.pooling], dim=1)  # (B, P)
+        return torch.cat([join(pool, parts[pool], lengths_B, self.widths) for pool in self.pooling], dim=1)  # (B, P)
 
     def _passes(self, chunks: Chunks, documents: int) -> Iterator[tuple[Tensor, bool]]:
         """Rows of the chunks that go through the backbone together, and whether gradients flow through them.
@@ -83,7 +102,7 @@ class ClassifierNetwork(nn.Module):
             yield from ((part_K, False) for part_K in rows_K.split(documents * self.reading.gradient_chunks))
 
     def _hidden(self, tokens_BT: Tensor, chunks: Chunks, seeds_B: Tensor | None) -> Tensor:
-        """Hidden states `(K, T, D)` of K chunks, T the longest."""
+        """Hidden states `(K, T, D)` of K chunks, T the longest, D the widths of what is pooled."""
         position_T = torch.arange(int(chunks.length_M.max()), device=tokens_BT.device)
         # Behind the end of a document anything may stand: no true position sees it, and pooling leaves it out.
         column_KT = (chunks.start_M[:, None] + position_T).clamp(max=tokens_BT.size(1) - 1)
@@ -93,6 +112,7 @@ class ClassifierNetwork(nn.Module):
             lengths_B=chunks.length_M,
             causal=self.reading.causal,
             seeds_B=seeds_K,
+            every_layer=self.pool_layers == "all",
         )
 
     def layer_groups(self) -> list[tuple[str, list[nn.Parameter]]]:
@@ -123,10 +143,15 @@ def classifier_network(network: Network, config: ClassifierConfig, classes: int)
         )
     causal = backbone.settings.family == "decoder" if config.causal == "auto" else config.causal
     reading = Reading(config.chunk_tokens, config.overlap, config.max_tokens, config.gradient_chunks, causal)
-    features = len(config.pooling) * backbone.settings.width
+    features = len(config.pooling) * sum(pooled_widths(backbone, config.pool_layers))
     head = Head(features, classes, width=config.head_width, dropout=config.head_dropout)
     initialise(head, config.seed)
-    return ClassifierNetwork(backbone, head, reading, config.pooling)
+    return ClassifierNetwork(backbone, head, reading, config.pooling, config.pool_layers)
+
+
+def pooled_widths(backbone: Transformer | AWDLSTM, pool_layers: str) -> list[int]:
+    """How wide the states are that each pool takes in, layer by layer."""
+    return backbone.state_widths() if pool_layers == "all" else [backbone.settings.width]
 
 
 def _rows(wanted_M: Tensor) -> Iterator[Tensor]:

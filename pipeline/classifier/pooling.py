@@ -35,15 +35,16 @@ def summarise(pool: str, hidden_MTD: Tensor, chunks: Chunks) -> Tensor:
     return hidden_MTD.masked_fill(~counts_MT[:, :, None], 0.0).sum(dim=1, dtype=torch.float32)
 
 
-def join(pool: str, summary_BND: Tensor, length_B: Tensor) -> Tensor:
+def join(pool: str, summary_BND: Tensor, length_B: Tensor, widths: list[int]) -> Tensor:
     """Join the summaries of each document's chunks, and bring the result to zero mean and unit variance.
 
     A maximum is several times larger than a hidden state and a mean several times smaller; as a head trains each of
-    its inputs at one rate, each pool is normalised for itself (a LayerNorm without parameters).
+    its inputs at one rate, each pool of each layer is normalised for itself (a LayerNorm without parameters).
 
     Args:
         summary_BND: N chunks a document, `ABSENT[pool]` where it has fewer.
         length_B: true tokens of each document.
+        widths: of the layers whose states stand side by side; their sum is D.
     """
     if pool == "max":
         pooled_BD = summary_BND.amax(dim=1)
@@ -51,4 +52,5 @@ def join(pool: str, summary_BND: Tensor, length_B: Tensor) -> Tensor:
         pooled_BD = summary_BND.sum(dim=1) / length_B[:, None]
     else:
         pooled_BD = summary_BND.sum(dim=1)
-    return F.layer_norm(pooled_BD, pooled_BD.shape[-1:])
+    layers = pooled_BD.split(widths, dim=1)
+    return torch.cat([F.layer_norm(layer_BD, layer_BD.shape[-1:]) for layer_BD in layers], dim=1)

@@ -66,6 +66,11 @@ def _classifier(folder: Path, out: Path) -> str:
         )
     if isinstance(settings, TransformerSettings):  # the way out is not part of a classifier
         settings = replace(settings, tied=True, output_transform=False, output_bias=False)
+    if network.pool_layers != "last":
+        raise UserError(
+            f"{folder}: its head reads all layers, and classifiers of `transformers` read the last; "
+            "train with `pool_layers: last`"
+        )
     reading, output = network.reading, network.head.output
     readout = Readout(
         pooling=network.pooling,

@@ -23,8 +23,10 @@ class ClassifierConfig(TrainingConfig):
     phase_epochs: Positive = 1.0
     # Documents of one optimiser step, over all devices.
     batch_documents: Count = 16
-    # What is read off the last layer, side by side, over true lengths.
+    # What is read off a layer, side by side, over true lengths ...
     pooling: tuple[Pool, ...] = ("last", "max", "mean")
+    # ... and of which: the last, or all from the embeddings on (Peters et al. 2018, section 3.2, side by side).
+    pool_layers: Literal["last", "all"] = "last"
     # Width of the head's hidden layer; 0 for a linear head.
     head_width: Annotated[int, Field(ge=0)] = 50
     # Dropout before each linear layer of the head.

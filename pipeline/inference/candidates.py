@@ -43,6 +43,7 @@ def candidates(present: ClassifierConfig, network: Reading) -> list[Candidate]:
         Candidate("learning rate / 3", _rates(present, 1 / 3)),
         *_causal(present, network),
         _pooling(present),
+        _pool_layers(present),
         _unfreeze(present),
         *_discriminative(present),
         Candidate(f"label smoothing {smoothing:g}", {"label_smoothing": smoothing}),
@@ -102,6 +103,12 @@ def _pooling(present: ClassifierConfig) -> Candidate:
     if others == present.pooling:
         return Candidate("pooling with last", {"pooling": ("last", *others)})
     return Candidate("pooling without last", {"pooling": others or ("max", "mean")})
+
+
+def _pool_layers(present: ClassifierConfig) -> Candidate:
+    """All layers under the head, or the last."""
+    other = "all" if present.pool_layers == "last" else "last"
+    return Candidate(f"pool layers {other}", {"pool_layers": other})
 
 
 def _unfreeze(present: ClassifierConfig) -> Candidate:

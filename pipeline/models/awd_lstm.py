@@ -13,6 +13,7 @@ from pipeline.models.backbone import Backbone, LayerGroups, linear_weights
 from pipeline.models.cache import Cache
 from pipeline.models.dropout import MIX_1, SeededDropout
 from pipeline.models.settings import LSTMSettings
+from pipeline.models.stack import level
 from pipeline.models.weights import Embedding, Linear
 
 
@@ -115,6 +116,7 @@ class AWDLSTM(Backbone):
         prefix_B: Tensor | None = None,
         seeds_B: Tensor | None = None,
         cache: Cache | None = None,
+        every_layer: bool = False,
     ) -> Tensor:
         """Hidden states `hidden_BTD` of the last layer.
 
@@ -128,6 +130,7 @@ class AWDLSTM(Backbone):
             cache: reads on after `cache.length` tokens and advances it, for generation and for truncated
                 backpropagation through time. Gradients flow into what it holds unless the caller detaches that. With
                 it rows must not be padded.
+            every_layer: put those of the embeddings and of the layers below before them, (B, T, sum(state_widths())).
 
         Raises:
             ValueError: for `causal=False` or a prefix, and for more tokens than `settings.max_positions`.
@@ -143,12 +146,15 @@ class AWDLSTM(Backbone):
         x_BTD = self._drop_words(self.embeddings(tokens_BT) * self.scale, tokens_BT, seeds_B)  # (B, T, D)
         before, *after = self.locked_dropouts
         x_BTD = before(x_BTD, seeds_B, (B, 1, x_BTD.size(2)))
+        below = []
         for layer, dropout in zip(self.layers, after, strict=True):
+            if every_layer:
+                below.append(level(x_BTD))
             x_BTD = layer(x_BTD, step_seed_1, cache)  # (B, T, hidden), the last (B, T, D)
             x_BTD = dropout(x_BTD, seeds_B, (B, 1, x_BTD.size(2)))
         if cache is not None:
             cache.length += T
-        return x_BTD
+        return torch.cat([*below, x_BTD], dim=-1) if below else x_BTD
 
     def _drop_words(self, x_BTD: Tensor, tokens_BT: Tensor, seeds_B: Tensor | None) -> Tensor:
         """Drop some words wherever they stand in a sequence: the noise is the sequence's and the token number's."""
@@ -165,6 +171,10 @@ class AWDLSTM(Backbone):
         """What a classifier reads with: this network, from now on without its way out."""
         self.drop_way_out()
         return self
+
+    def state_widths(self) -> list[int]:
+        """How wide the states of the embeddings and of each layer are."""
+        return self.widths
 
     def layer_groups(self) -> LayerGroups:
         """Parameters from input to output, each in one group: embeddings, layer 1, ..., the last with what follows."""

@@ -82,6 +82,10 @@ class Backbone(nn.Module):
         found = [parameter for module in modules if module is not None for parameter in module.parameters()]
         return found if self.output_bias is None else [*found, self.output_bias]
 
+    def state_widths(self) -> list[int]:
+        """How wide the states of the embeddings and of each layer are: what a classifier may read."""
+        raise NotImplementedError
+
     def layer_groups(self) -> LayerGroups:
         """Parameters from input to output, each in one group; what trains together in gradual unfreezing."""
         raise NotImplementedError

@@ -1,5 +1,7 @@
 """The blocks on top of each other and what stands behind the last."""
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pipeline.models.block import Block
@@ -8,6 +10,7 @@ from pipeline.models.norms import norm
 from pipeline.models.residual import RESIDUALS
 from pipeline.models.settings import TransformerSettings
 
+AS_IT_IS = nn.Identity()
 VISIT = 0x632BE59BD9B4E019  # sets the noise of a shared block's visits apart
 
 
@@ -24,13 +27,24 @@ class Stack(nn.Module):
         self.blocks = nn.ModuleList(Block(settings, site, cross) for site in sites)
         self.norm = norm(settings) if self.residual.final_norm else nn.Identity()
 
-    def forward(self, x_BTD: Tensor, context: Context) -> Tensor:
-        """Hidden states, (B, T, D), of embedded tokens."""
-        stream = self.residual.begin(x_BTD)
+    def forward(self, x_BTD: Tensor, context: Context, *, every_layer: bool = False) -> Tensor:
+        """Hidden states, (B, T, D), of embedded tokens.
+
+        With `every_layer` those of the embeddings and of all blocks side by side, (B, T, (layers + 1) * D).
+        """
+        stream, below = self.residual.begin(x_BTD), []
         for block in self.blocks:
             for visit in range(self.visits):
+                if every_layer:
+                    below.append(level(self.residual.end(stream, AS_IT_IS)))
                 stream = block(stream, _noise_of(visit, context))
-        return self.residual.end(stream, self.norm)
+        last_BTD = self.residual.end(stream, self.norm)
+        return torch.cat([*below, last_BTD], dim=-1) if below else last_BTD
+
+
+def level(hidden_BTD: Tensor) -> Tensor:
+    """States from below the last layer, which no norm of the network has seen, with zero mean and unit variance."""
+    return F.layer_norm(hidden_BTD, hidden_BTD.shape[-1:])
 
 
 def _noise_of(visit: int, context: Context) -> Context:

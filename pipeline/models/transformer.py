@@ -52,6 +52,7 @@ class Transformer(Backbone):
         prefix_B: Tensor | None = None,
         seeds_B: Tensor | None = None,
         cache: Cache | None = None,
+        every_layer: bool = False,
     ) -> Tensor:
         """Hidden states `hidden_BTD`, after the final norm.
 
@@ -64,6 +65,7 @@ class Transformer(Backbone):
             prefix_B: this many first tokens of each row are seen by all of it, causal or not (a prefix LM).
             seeds_B: int64 dropout noise, one number for each row; no dropout without it, nor in `eval()`.
             cache: the tokens go on after those that it has seen, and it comes to know them too.
+            every_layer: put those of the embeddings and of the blocks below before them, (B, T, sum(state_widths())).
         """
         causal = self.settings.family == "decoder" if causal is None else causal
         if prefix_B is not None and self.settings.attention != "softmax":
@@ -84,7 +86,7 @@ class Transformer(Backbone):
             device=tokens_BT.device,
         )
         context = Context(causal, seeds_B, self.positions, keys_BS, mask, cache=cache)
-        hidden_BTD = self.stack(x_BTD, context)  # (B, T, D)
+        hidden_BTD = self.stack(x_BTD, context, every_layer=every_layer)  # (B, T, D)
         if cache is not None:
             cache.length += T
         return hidden_BTD
@@ -101,6 +103,10 @@ class Transformer(Backbone):
     def input_embeddings(self) -> Embedding:
         """The embeddings (V, E) of the tokens."""
         return self.embeddings
+
+    def state_widths(self) -> list[int]:
+        """How wide the states of the embeddings and of each layer are."""
+        return [self.settings.width] * (self.settings.layers + 1)
 
     def layer_groups(self) -> LayerGroups:
         """Parameters from input to output, each in one group: embeddings, block 1, ..., the last with what follows."""

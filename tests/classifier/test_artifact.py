@@ -24,8 +24,10 @@ def folder(whole: Path, tmp_path: Path) -> Path:
     return shutil.copytree(whole, tmp_path / "forward")
 
 
-@pytest.mark.parametrize("head_width", [0, 16])
-def test_loaded_classifier_gives_the_same_scores_to_the_bit(folder: Path, tmp_path: Path, head_width: int) -> None:
+@pytest.mark.parametrize(("head_width", "pool_layers"), [(0, "last"), (16, "last"), (0, "all")])
+def test_loaded_classifier_gives_the_same_scores_to_the_bit(
+    folder: Path, tmp_path: Path, head_width: int, pool_layers: str
+) -> None:
     vocabulary = json.loads((folder / "config.json").read_text())["vocabulary"]
     rates = (0.3, 0.2) if head_width else (0.3,)
     made = network(
@@ -35,6 +37,7 @@ def test_loaded_classifier_gives_the_same_scores_to_the_bit(folder: Path, tmp_pa
         causal=False,
         overlap=3,
         pooling=("mean", "last"),
+        pool_layers=pool_layers,
     )
     save_classifier(
         tmp_path / "again",

@@ -24,7 +24,8 @@ def literal_pooled(model: ClassifierNetwork, tokens: np.ndarray, seed: int | Non
     while True:
         chunk = torch.from_numpy(tokens[start : start + reading.chunk_tokens].astype(np.int64))[None]
         seeds = None if seed is None else torch.tensor([seed]) + torch.tensor([number]) * CHUNK_SEED
-        hidden_TD = model.backbone(chunk, causal=reading.causal, seeds_B=seeds)[0]
+        every_layer = model.pool_layers == "all"
+        hidden_TD = model.backbone(chunk, causal=reading.causal, seeds_B=seeds, every_layer=every_layer)[0]
         states.append(hidden_TD if number == 0 else hidden_TD[reading.overlap :])
         if start + reading.chunk_tokens >= len(tokens):
             break
@@ -32,16 +33,18 @@ def literal_pooled(model: ClassifierNetwork, tokens: np.ndarray, seed: int | Non
     hidden_TD = torch.cat(states)
     assert len(hidden_TD) == len(tokens)
     pools = {"last": hidden_TD[-1], "max": hidden_TD.amax(0), "mean": hidden_TD.mean(0)}
-    return torch.cat([F.layer_norm(pools[name], (len(pools[name]),)) for name in model.pooling])
+    layers = [layer_D for name in model.pooling for layer_D in pools[name].split(SETTINGS.width)]
+    return torch.cat([F.layer_norm(layer_D, (len(layer_D),)) for layer_D in layers])
 
 
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("overlap", [0, 2, 7])
 @pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("pool_layers", ["last", "all"])
 def test_a_batch_in_chunks_gives_what_a_loop_over_documents_and_chunks_gives(
-    causal: bool, overlap: int, training: bool
+    causal: bool, overlap: int, training: bool, pool_layers: str
 ) -> None:
-    model = network(DROPPING, causal=causal, overlap=overlap).train(training)
+    model = network(DROPPING, causal=causal, overlap=overlap, pool_layers=pool_layers).train(training)
     batch = documents(*LENGTHS)
     seeds_B = torch.arange(len(batch)) * 1234567 if training else None
     pooled_BP = model.pooled(*model.reading.batch(batch), seeds_B)

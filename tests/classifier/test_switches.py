@@ -196,3 +196,36 @@ def test_an_lstm_pools_last_max_and_mean_over_all_chunks_with_gradients_through_
     moved_V = network.backbone.embeddings.weight.grad.abs().sum(dim=1)
     assert (moved_V[tokens[:16].astype(int)] == 0).all()
     assert (moved_V[tokens[16:].astype(int)] > 0).all()
+
+
+@pytest.mark.parametrize("pooling", [("mean",), ("last", "max", "mean")])
+@BACKBONES
+def test_the_head_may_read_all_layers_from_the_embeddings_on(settings: ModelSettings, pooling: tuple[str, ...]) -> None:
+    """Each layer's pool is normalised for itself, and the last layer's are what a head that reads it alone is given."""
+    every, last = (
+        fresh(settings, replace(CONFIG, pooling=pooling, pool_layers=which)).eval() for which in ("all", "last")
+    )
+    batch = every.reading.batch(documents(5, 20, 33))
+    widths = every.backbone.state_widths()
+    assert len(widths) == settings.layers + 1
+    layers = every.pooled(*batch).split([*widths * len(pooling)], dim=1)
+    for layer_BD in layers:
+        torch.testing.assert_close(layer_BD.mean(1), torch.zeros(3), atol=1e-5, rtol=0)
+    tops = torch.cat(layers[settings.layers :: len(widths)], dim=1)
+    torch.testing.assert_close(tops, last.pooled(*batch), atol=1e-6, rtol=0)
+
+
+@BACKBONES
+def test_the_lowest_layer_that_a_head_reads_is_the_embeddings(settings: ModelSettings) -> None:
+    network = fresh(settings, replace(CONFIG, pooling=("mean",), pool_layers="all")).eval()
+    tokens_BT, lengths_B = network.reading.batch(documents(5))
+    entered_TD = network.backbone.embeddings(tokens_BT[0, :5])
+    expected_D = nn.functional.layer_norm(entered_TD, (32,)).mean(0)
+    found_D = network.pooled(tokens_BT, lengths_B)[0, :32]
+    torch.testing.assert_close(found_D, nn.functional.layer_norm(expected_D, (32,)), atol=2e-2, rtol=0)
+
+
+@BACKBONES
+def test_a_head_on_all_layers_trains_all_of_them(settings: ModelSettings) -> None:
+    _, _, moved = train(settings, replace(CONFIG, pool_layers="all", unfreeze="gradual"))
+    assert min(moved.values()) > 0

@@ -47,7 +47,7 @@ def test_what_was_changed_can_be_read_off_the_file(tmp_path: Path) -> None:
 def test_names_are_apart_and_no_two_are_the_same_change() -> None:
     for present in (ClassifierConfig(), ClassifierConfig(unfreeze="full", optimizer="muon", label_smoothing=0.1)):
         made = candidates(present, DECODER)
-        assert len({one.name for one in made}) == len({str(one.changes) for one in made}) == len(made) == 10
+        assert len({one.name for one in made}) == len({str(one.changes) for one in made}) == len(made) == 11
 
 
 def test_muon_s_own_rate_goes_along() -> None:

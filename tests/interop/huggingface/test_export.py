@@ -174,6 +174,7 @@ def test_a_backward_model_is_refused(tmp_path: Path, tokenizer: Path) -> None:
         (GPT2, {"pooling": ("last", "max", "mean")}, "`pooling: [last, max, mean]` cannot be said"),
         (BERT, {"pooling": ("last",)}, "read one token; train with [mean]"),
         (GPT2, {"head_width": 16, "head_dropout": (0.1, 0.1)}, "train with `head_width: 0`"),
+        (GPT2, {"pool_layers": "all"}, "train with `pool_layers: last`"),
         (GPT2, {"causal": False}, "`causal: false` is not how gpt2 reads"),
         (replace(GPT2, feedforward=48), {}, "`pooling: [last]` needs `feedforward` of twice the width"),
         (LLAMA, {}, "for llama cannot normalise what their head reads, as ours does; it can be said for bert and gpt2"),
