@@ -87,7 +87,11 @@ def make(folder: Path, **changed: dict[str, object]) -> Path:
     tokenizer.parent.mkdir(parents=True)
     bpe.save(trained, tokenizer)
     loaded = bpe.load(tokenizer)
-    network = build(parse(TransformerSettings, CONFIGS["model"], "model"), loaded.get_vocab_size(), seed=5)
+    network = build(
+        parse(TransformerSettings, CONFIGS["model"] | changed.get("model", {}), "model"),
+        loaded.get_vocab_size(),
+        seed=5,
+    )
     for stage in ("pretrained", "domain"):
         save_language_model(folder / "models" / stage / "forward", network, direction="forward", tokenizer=tokenizer)
     for role, documents in corpora.items():

@@ -25,13 +25,16 @@ LOSS = 1.01e-5
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """AdamW before the domain, Muon there, gradual unfreezing behind; dropout is on, as in every config here.
 
+    Hashed n-grams stand beside the tokens, and the head reads all layers: what is sharded outside the blocks.
+
     Nine windows a step: shares and numbers of micro batches differ between processes.
     """
     return make(
         tmp_path_factory.mktemp("workspace"),
         pretrain={"batch_tokens": 288},
         finetune_lm={"batch_tokens": 288},
-        classifier={"unfreeze": "gradual"},
+        classifier={"unfreeze": "gradual", "pool_layers": "all"},
+        model={"ngram_buckets": 64},
     )
 
 
