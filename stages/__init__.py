@@ -7,6 +7,6 @@ from pipeline.base.process import spare_torchmetrics
 
 # DVC runs the `python` of the PATH, which is another where the environment is not active.
 if find_spec("ruamel") is None:
-    sys.exit(f"{sys.executable} lacks the pipeline's packages; `source .venv/bin/activate`, then the same command again")
+    sys.exit(f"{sys.executable} lacks the pipeline's packages; `source .venv/bin/activate`, then try again")
 
 spare_torchmetrics()
