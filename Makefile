@@ -33,9 +33,8 @@ run: $(INSTALLED) ## run every stage that the choices in configs/config.yaml cha
 	@$(BIN)/dvc repro
 	@$(BIN)/ulmfit results
 
-# The workers share the processors, so each calculates on one thread.
 test: $(INSTALLED) ## run the tests
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup $(ARGS)
 
 lint: $(INSTALLED) ## check style, format and types
 	$(BIN)/ruff check .

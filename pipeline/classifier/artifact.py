@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.base.errors import UserError, suggest
 from pipeline.base.files import whole_folder, write_json
 from pipeline.classifier.heads import Head
-from pipeline.classifier.network import ClassifierNetwork, pooled_widths
+from pipeline.classifier.network import ClassifierNetwork, pooled_features
 from pipeline.classifier.reading import Reading
 from pipeline.interop.folders import CONFIG, MODEL, TOKENIZER, empty_network, network_config, read_config
 from pipeline.interop.tensors import load_tensors, save_tensors
@@ -80,7 +80,7 @@ def load_classifier(folder: Path | str) -> LoadedClassifier:
     pool_layers = head.get("pool_layers", "last")  # older folders know no other
     _require(folder, reading, "chunk_tokens", "overlap", "max_tokens", "causal")
     backbone = empty_network(folder, config).reader()
-    features, rates = len(head["pooling"]) * sum(pooled_widths(backbone, pool_layers)), (0.0, 0.0)
+    features, rates = pooled_features(backbone, head["pooling"], pool_layers), (0.0, 0.0)
     network = ClassifierNetwork(
         backbone,
         Head(features, len(config["labels"]), width=head["head_width"], dropout=rates),

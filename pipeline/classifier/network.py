@@ -1,6 +1,6 @@
 """A language model's network with a classifier's head on it, which reads documents of any length."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +37,7 @@ class ClassifierNetwork(nn.Module):
 
         Args:
             backbone: a language model's network without its way out.
-            head: of as many features as `features` says.
+            head: of `pooled_features` inputs.
             reading: how documents are cut.
             pooling: some of "last", "max", "mean", in the order in which the head reads them.
             pool_layers: whose states are pooled: the "last" layer's, or those of "all", the embeddings first.
@@ -143,10 +143,15 @@ def classifier_network(network: Network, config: ClassifierConfig, classes: int)
         )
     causal = backbone.settings.family == "decoder" if config.causal == "auto" else config.causal
     reading = Reading(config.chunk_tokens, config.overlap, config.max_tokens, config.gradient_chunks, causal)
-    features = len(config.pooling) * sum(pooled_widths(backbone, config.pool_layers))
+    features = pooled_features(backbone, config.pooling, config.pool_layers)
     head = Head(features, classes, width=config.head_width, dropout=config.head_dropout)
     initialise(head, config.seed)
     return ClassifierNetwork(backbone, head, reading, config.pooling, config.pool_layers)
+
+
+def pooled_features(backbone: Transformer | AWDLSTM, pooling: Sequence[str], pool_layers: str) -> int:
+    """P, the inputs of a head on these pools of these layers."""
+    return len(pooling) * sum(pooled_widths(backbone, pool_layers))
 
 
 def pooled_widths(backbone: Transformer | AWDLSTM, pool_layers: str) -> list[int]:

@@ -9,11 +9,10 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from pipeline.models.backbone import Backbone, LayerGroups, linear_weights
+from pipeline.models.backbone import Backbone, LayerGroups, level, linear_weights
 from pipeline.models.cache import Cache
 from pipeline.models.dropout import MIX_1, SeededDropout
 from pipeline.models.settings import LSTMSettings
-from pipeline.models.stack import level
 from pipeline.models.weights import Embedding, Linear
 
 

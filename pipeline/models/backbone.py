@@ -117,6 +117,11 @@ def token_embeddings(settings: TransformerSettings, vocabulary: int) -> Embeddin
     return Embedding(vocabulary, settings.token_width, std=std)
 
 
+def level(hidden_BTD: Tensor) -> Tensor:
+    """States from below the last layer, which no norm of the network has seen, with zero mean and unit variance."""
+    return F.layer_norm(hidden_BTD, hidden_BTD.shape[-1:])
+
+
 def linear_weights(module: nn.Module) -> list[nn.Parameter]:
     """The matrices of all linear layers in `module`."""
     return [part.weight for part in module.modules() if isinstance(part, Linear)]

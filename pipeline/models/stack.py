@@ -1,9 +1,9 @@
 """The blocks on top of each other and what stands behind the last."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pipeline.models.backbone import level
 from pipeline.models.block import Block
 from pipeline.models.context import Context
 from pipeline.models.norms import norm
@@ -40,11 +40,6 @@ class Stack(nn.Module):
                 stream = block(stream, _noise_of(visit, context))
         last_BTD = self.residual.end(stream, self.norm)
         return torch.cat([*below, last_BTD], dim=-1) if below else last_BTD
-
-
-def level(hidden_BTD: Tensor) -> Tensor:
-    """States from below the last layer, which no norm of the network has seen, with zero mean and unit variance."""
-    return F.layer_norm(hidden_BTD, hidden_BTD.shape[-1:])
 
 
 def _noise_of(visit: int, context: Context) -> Context:

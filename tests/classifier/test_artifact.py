@@ -60,6 +60,15 @@ def test_loaded_classifier_gives_the_same_scores_to_the_bit(
     assert not loaded.network.training
 
 
+def test_a_folder_from_before_the_head_could_read_all_layers_reads_the_last(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    assert config["head"].pop("pool_layers") == "last"
+    expected = load_classifier(folder).network
+    (folder / "config.json").write_text(json.dumps(config))
+    batch = expected.reading.batch(documents(5, 30))
+    assert torch.equal(load_classifier(folder).network(*batch), expected(*batch))
+
+
 def test_bytes_depend_on_content_alone(folder: Path, tmp_path: Path) -> None:
     again = saved(tmp_path / "elsewhere" / "forward")
     for path in folder.iterdir():

@@ -15,6 +15,7 @@ from pipeline.classifier.train import ClassifierTraining
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.hardware import HardwareConfig
 from pipeline.models.build import build
+from pipeline.models.residual import RESIDUALS
 from pipeline.models.settings import LSTMSettings, ModelSettings, TransformerSettings
 from pipeline.training.module import TrainingModule
 from pipeline.training.schedules import rate
@@ -199,7 +200,15 @@ def test_an_lstm_pools_last_max_and_mean_over_all_chunks_with_gradients_through_
 
 
 @pytest.mark.parametrize("pooling", [("mean",), ("last", "max", "mean")])
-@BACKBONES
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *(replace(TRANSFORMER, placement=placement) for placement in RESIDUALS),
+        replace(TRANSFORMER, family="encoder", share_layers=True),
+        LSTM,
+    ],
+    ids=[*RESIDUALS, "shared", "lstm"],
+)
 def test_the_head_may_read_all_layers_from_the_embeddings_on(settings: ModelSettings, pooling: tuple[str, ...]) -> None:
     """Each layer's pool is normalised for itself, and the last layer's are what a head that reads it alone is given."""
     every, last = (
