@@ -10,12 +10,10 @@ import numpy as np
 from pipeline.base.process import run_stage
 from pipeline.base.progress import Progress
 from pipeline.shards.write import write_shards
-from pipeline.text.groups import ahead, grouped
 from pipeline.text.prepared import count, read_texts
-from pipeline.text.tokenizer import encode, fingerprint, load
+from pipeline.text.tokenizer import encoded, fingerprint, load
 
 TOKENIZER = Path("models/tokenizer/tokenizer.json")
-GROUP_CHARACTERS = 4_000_000
 PARTS = ("train", "validation", "test")
 
 
@@ -29,13 +27,11 @@ def main(role: str) -> None:
 
     def documents(file: Path, progress: Progress) -> Iterator[tuple[np.ndarray, int, int]]:
         read, started = 0, time.monotonic()
-        groups = grouped(read_texts(file), GROUP_CHARACTERS)
-        for texts, encoded in ahead((texts, encode(tokenizer, texts)) for texts in groups):
-            sizes = [len(text.encode("utf-8")) for text in texts]
-            for tokens, size, text in zip(encoded, sizes, texts, strict=True):
-                yield tokens, size, len(text)
-            read += sum(sizes)
-            progress.update(len(texts), text=f"{read / 1e6 / (time.monotonic() - started):.1f} MB/s")
+        for text, tokens in encoded(tokenizer, read_texts(file)):
+            size = len(text.encode("utf-8"))
+            yield tokens, size, len(text)
+            read += size
+            progress.update(text=f"{read / 1e6 / (time.monotonic() - started):.1f} MB/s")
 
     for part in PARTS:
         file = prepared / f"{part}.parquet"

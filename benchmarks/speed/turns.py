@@ -1,16 +1,17 @@
 """The side of a contestant: a process that works when it is its turn and waits while others work.
 
-Nothing but the standard library, because peers run it in an environment of their own.
+Nothing that needs a package, because peers run it in an environment of their own.
 """
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
+
+from pipeline.base.memory import peak_resident_mb
 
 
 class Turns:
@@ -37,7 +38,7 @@ class Turns:
         answer = {
             "amount": amount,
             "seconds": seconds or time.perf_counter() - self._started,
-            "peak_mb": peak_mb(),
+            "peak_mb": peak_resident_mb(),
             "versions": self._versions,
             **more,
         }
@@ -64,9 +65,3 @@ class StepTurns:
                 self.turns.report(self.steps * self.amount)
             self.turns.wait()
         self.taken += 1
-
-
-def peak_mb() -> float:
-    """Most memory that this process has held, in megabytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3

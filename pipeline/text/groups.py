@@ -1,19 +1,22 @@
 """Texts in lists of a bounded size, for work that goes faster on many at once, and such work one list ahead."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
 
 
-def grouped(texts: Iterable[str], characters: int) -> Iterator[list[str]]:
-    """Consecutive texts in lists of about `characters` characters, and of one text at least."""
-    group: list[str] = []
+def grouped(items: Iterable[Item], characters: int, length: Callable[[Item], int] = len) -> Iterator[list[Item]]:  # type: ignore[assignment]
+    """Consecutive texts in lists of about `characters` characters, and of one text at least.
+
+    Items that hold a text say by `length` how long theirs is.
+    """
+    group: list[Item] = []
     held = 0
-    for text in texts:
-        group.append(text)
-        held += len(text)
+    for item in items:
+        group.append(item)
+        held += length(item)
         if held >= characters:
             yield group
             group, held = [], 0

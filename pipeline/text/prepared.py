@@ -1,6 +1,6 @@
-"""Prepared parts: parquet files of documents, written and read row group by row group."""
+"""Prepared parts: parquet files of documents, written and read piece by piece."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +12,8 @@ import pyarrow.parquet
 from pipeline.base.errors import UserError
 
 ROWS = 4096  # documents of a row group, at most
-CHARACTERS = 8_000_000  # of a row group, about: what a reader holds at a time
+CHARACTERS = 8_000_000  # of a row group, about: what a reader holds at a time, packed
+READ = 64  # documents that a reader turns into Python's at a time
 TEXT = pyarrow.field("text", pyarrow.string())
 LABEL = pyarrow.field("label", pyarrow.int32())
 LABELS = pyarrow.field("label", pyarrow.list_(pyarrow.int32()))
@@ -64,14 +65,14 @@ def task_schema(multilabel: bool) -> pyarrow.Schema:
 
 
 def read_texts(path: Path) -> Iterator[str]:
-    """Stream the texts of a prepared part, one row group in memory at a time."""
-    for group in _groups(path, "text"):
-        yield from group.to_pylist()
+    """Stream the texts of a prepared part; one row group is in memory at a time, packed."""
+    for batch in _batches(path, "text"):
+        yield from batch.to_pylist()
 
 
 def read_labels(path: Path) -> list[int] | list[list[int]]:
     """The labels of a prepared task part, in row order."""
-    return [label for group in _groups(path, "label") for label in group.to_pylist()]
+    return [label for batch in _batches(path, "label") for label in batch.to_pylist()]
 
 
 def count(path: Path) -> int:
@@ -79,10 +80,11 @@ def count(path: Path) -> int:
     return int(_open(path).metadata.num_rows)
 
 
-def _groups(path: Path, column: str) -> Iterable[pyarrow.ChunkedArray]:
+def _batches(path: Path, column: str) -> Iterator[pyarrow.Array]:
     file = _open(path)
-    for group in range(file.num_row_groups):
-        yield file.read_row_group(group, columns=[column]).column(0)
+    for group in range(file.num_row_groups):  # one at a time: pyarrow would read ahead through the whole file
+        for batch in file.iter_batches(READ, row_groups=[group], columns=[column], use_threads=False):
+            yield batch.column(0)
 
 
 def _open(path: Path) -> pyarrow.parquet.ParquetFile:

@@ -6,9 +6,10 @@ Sennrich et al. 2016 (byte-pair encoding); Radford et al. 2019, section 2.2 (ove
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Encoding, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import sha256, write_text
@@ -17,7 +18,7 @@ from pipeline.shards.format import token_dtype
 from pipeline.text.groups import ahead, grouped
 from pipeline.text.specials import BOS, EOS, MASK, PAD, SPECIALS
 
-__all__ = ["BOS", "EOS", "MASK", "PAD", "blocks", "encode", "fingerprint", "load", "save", "train"]
+__all__ = ["BOS", "EOS", "MASK", "PAD", "blocks", "encode", "encoded", "fingerprint", "load", "save", "train"]
 
 # Merges stay within a piece: a word with the space before it, up to 3 digits, a run of other signs, a run of spaces;
 # "'s", "'t", "'ll" are pieces of their own. Marks belong to the letters they stand on (Devanagari, Thai). The bound of
@@ -97,20 +98,42 @@ def fingerprint(path: Path | str) -> str:
 
 
 def encode(tokenizer: Tokenizer, texts: list[str]) -> list[np.ndarray]:
-    """Tokens of each text between <bos> and <eos>, by all cores: uint16, or uint32 beyond 65,536 entries.
+    """Tokens of each text between <bos> and <eos>, by all cores: uint16, or uint32 beyond 65,536 entries."""
+    return [tokens for _, tokens in encoded(tokenizer, texts)]
+
+
+def encoded(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """Each text with its tokens, as `encode` makes them; of a stream of texts a few megabytes are held at a time.
 
     A long text is encoded in blocks, with the same result, so that it needs little memory and takes all cores too.
     """
     dtype = token_dtype(tokenizer.get_vocab_size())
-    numbered = [(number, block) for number, text in enumerate(texts) for block in blocks(_clean(text))]
-    tokens = [[np.array([BOS], dtype)] for _ in texts]
-    of_text = iter(number for number, _ in numbered)
-    groups = grouped((block for _, block in numbered), GROUP_CHARACTERS)
+    begin, end = np.array([BOS], dtype), np.array([EOS], dtype)
+
+    def work(group: list[_Part]) -> tuple[list[_Part], list[Encoding]]:
+        return group, tokenizer.encode_batch_fast([part.block for part in group], add_special_tokens=False)
+
+    groups = grouped(_parts(texts), GROUP_CHARACTERS, length=lambda part: len(part.block))
+    tokens = [begin]
     # While all cores encode a group, Python takes over the tokens of the one before.
-    for encodings in ahead(tokenizer.encode_batch_fast(group, add_special_tokens=False) for group in groups):
-        for encoding in encodings:
-            tokens[next(of_text)].append(np.array(encoding.ids, dtype))
-    return [np.concatenate([*parts, np.array([EOS], dtype)]) for parts in tokens]
+    for group, encodings in ahead(work(group) for group in groups):
+        for part, encoding in zip(group, encodings, strict=True):
+            tokens.append(np.array(encoding.ids, dtype))
+            if part.whole is not None:
+                yield part.whole, np.concatenate([*tokens, end])
+                tokens = [begin]
+
+
+class _Part(NamedTuple):
+    block: str
+    whole: str | None  # the text, where this is its last block
+
+
+def _parts(texts: Iterable[str]) -> Iterator[_Part]:
+    for text in texts:
+        *most, last = list(blocks(_clean(text))) or [""]
+        yield from (_Part(block, None) for block in most)
+        yield _Part(last, text)
 
 
 def blocks(text: str, size: int = BLOCK_CHARACTERS) -> Iterator[str]:

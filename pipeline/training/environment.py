@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_info
 
+from pipeline.base.memory import peak_resident_mb
+
 PEAK_SECONDS = 0.3  # of products whose fastest one counts: the processor reaches its clock, other work passes
 # Dense peak in FLOP/s without sparsity, from the makers' data sheets: (name in torch, bf16, fp32 with TF32 off).
 GPU_PEAKS = (
@@ -87,10 +89,7 @@ def peak_memory_mb(device: str) -> float:
     """Most memory this process held: the device's on CUDA, resident on CPU; megabytes."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if platform.system() == "Darwin" else peak / 1e3
+    return peak_resident_mb()
 
 
 def processor_name() -> str:

@@ -18,7 +18,7 @@ from pipeline.config.tokenizer import TokenizerConfig
 from pipeline.text import tokenizer as module
 from pipeline.text.groups import ahead, grouped
 from pipeline.text.specials import SPECIALS
-from pipeline.text.tokenizer import BOS, EOS, MASK, PAD, blocks, encode, fingerprint, load, save, train
+from pipeline.text.tokenizer import BOS, EOS, MASK, PAD, blocks, encode, encoded, fingerprint, load, save, train
 
 TEXTS = [
     "The cat sat on the mat, and the dog didn't.",
@@ -183,6 +183,29 @@ def test_blocks_of_a_long_text_make_the_same_tokens(
     assert cut == expected
     monkeypatch.setattr(module, "GROUP_CHARACTERS", 50)
     assert encode(plain, ["", LONG, "the cat"])[1][1:-1].tolist() == expected
+
+
+def test_a_stream_of_texts_comes_back_in_order_before_it_is_read_whole(
+    plain: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GROUP_CHARACTERS", 50_000)
+    texts = ["the cat", "", LONG * 70, "", *["a dog and a cat " * 1000] * 20]
+    assert len(list(blocks(texts[2]))) > 1
+    expected = [plain.encode(text, add_special_tokens=False).ids for text in texts]
+    read: list[str] = []
+
+    def stream() -> Iterator[str]:
+        for text in texts:
+            read.append(text)
+            yield text
+
+    found = encoded(plain, stream())
+    first = next(found)
+    assert len(read) < len(texts)
+    pairs = [first, *found]
+    assert [text for text, _ in pairs] == texts
+    assert [tokens[1:-1].tolist() for _, tokens in pairs] == expected
+    assert all((tokens[0], tokens[-1]) == (BOS, EOS) for _, tokens in pairs)
 
 
 @pytest.mark.parametrize("text", ["", "a", "ab", "x" * 95, " " * 95, " x" * 45, "\n".join("abc" * 30)])

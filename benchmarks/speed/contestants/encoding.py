@@ -14,13 +14,13 @@ from pipeline.text.tokenizer import encode, load, train
 
 def works(texts: list[str], tokenizer: Path) -> dict[str, Callable[[], object]]:
     """What can be measured, by name."""
-    plain = Tokenizer.from_file(str(tokenizer))
+    own, plain = load(tokenizer), Tokenizer.from_file(str(tokenizer))
 
     def library_trains() -> object:
         return ByteLevelBPETokenizer().train_from_iterator(texts, 8192, show_progress=False)
 
     return {
-        "encode": lambda: encode(load(tokenizer), texts),
+        "encode": lambda: encode(own, texts),
         "encode_batch_fast": lambda: plain.encode_batch_fast(texts),
         "train": lambda: train(texts, TokenizerConfig(vocabulary=8192)),
         "library_trains": library_trains,
