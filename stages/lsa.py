@@ -13,7 +13,7 @@ OUT = Path("models/lsa")
 
 
 def main() -> None:
-    """Write models/lsa; empty where there is little or no text."""
+    """Write models/lsa; without directions where there is little or no text."""
     spaced = bool(read_json(Path("data/prepared/task/labels.json"))["spaced"])
     texts = list(read_texts(Path("data/prepared/domain/train.parquet")))
     with threadpool_limits(1):  # equal bits on any number of processors

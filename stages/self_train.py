@@ -25,7 +25,7 @@ TASK, DOMAIN, TEACHER = Path("data/prepared/task"), Path("data/prepared/domain")
 
 
 def main(direction: str) -> None:
-    """Train a student of models/classifier; write models/classifier/student/DIRECTION, empty where there is none."""
+    """Train a student of models/classifier; write models/classifier/student/DIRECTION, a note where there is none."""
     config, hardware = chosen("self_train", SelfTrainConfig), chosen("hardware", HardwareConfig).alone()
     labelled = list(read_texts(TASK / "train.parquet"))
     unlabelled = Unlabelled.among(DOMAIN / "train.parquet", labelled, config.documents)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.base.files import digest, whole_folder
+from pipeline.base.files import digest, whole_folder, write_text
 from pipeline.batches.buckets import BucketPlan
 from pipeline.batches.seeds import sequence_seeds, step_seed
 from pipeline.classifier.artifact import save_classifier
@@ -144,12 +144,12 @@ class ClassifierRun:
             self._train(training, title)
 
     def leave_out(self, why: str) -> None:
-        """Write an empty folder: an optional stage that has nothing to do."""
+        """Write a folder with a note of the reason: an optional stage that has nothing to do."""
         if this_rank():
             return
         print(f"  {why}")
-        with whole_folder(self.out):
-            pass
+        with whole_folder(self.out) as partial:
+            write_text(partial / "note.txt", f"{why}\n")  # of a folder without a file DVC warns, again and again
         write_results(self.results, {"steps": 0, "tokens": 0, "note": why}, None, MEASURED, {"seconds": 0.0})
 
     def _train(self, training: ClassifierTraining, title: str) -> None:

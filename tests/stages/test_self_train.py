@@ -100,6 +100,7 @@ def test_where_there_is_no_student_the_classifier_stays_as_it_is(
     before = Predictor.load(folder / "models/classifier", device="cpu").predict_proba(TEXTS)
     assert why in run(folder, "self_train", "forward").stdout
     assert read_json(folder / RESULTS / "metrics.json") == {"steps": 0, "tokens": 0, "note": why}
+    assert (folder / OUT / "forward/note.txt").read_text().strip() == why
     after = Predictor.load(folder / "models/classifier", device="cpu")
     assert not after.students
     np.testing.assert_array_equal(after.predict_proba(TEXTS), before)
