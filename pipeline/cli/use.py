@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
 def rewrite(text: str, changes: dict[str, Any]) -> str:
     """Put new values into the lines of a YAML mapping; order, comments and all other lines stay as they are.
 
-    >>> rewrite("task: imdb  # what to learn\\nmodel: decoder_small\\n", {"task": "trec"})
+    >>> rewrite("task: agnews  # what to learn\\nmodel: decoder_small\\n", {"task": "trec"})
     'task: trec  # what to learn\\nmodel: decoder_small\\n'
     """
     yaml = YAML()  # keeps comments
@@ -68,6 +68,8 @@ def rewrite(text: str, changes: dict[str, Any]) -> str:
             lines[key][:] = value  # in the same brackets
         else:
             lines[key] = value
+        if key in lines.ca.items:  # its comment, which would stay in its column
+            lines.ca.items[key][2].column = len(f"{key}: {_shown(value)}  ")
     whole = io.StringIO()
     yaml.dump(lines, whole)
     return whole.getvalue()

@@ -20,7 +20,7 @@ def _house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_choice_changes_one_line_and_keeps_its_comment(capsys: pytest.CaptureFixture[str]) -> None:
     main(["use", "task=orders"])
-    assert CHOICES.read_text() == BEFORE.replace("task: reviews  #", "task: orders   #")
+    assert CHOICES.read_text() == BEFORE.replace("task: reviews  #", "task: orders  #")
     assert capsys.readouterr().out.splitlines() == [
         "- task: reviews",
         "+ task: orders",
@@ -31,9 +31,9 @@ def test_one_choice_changes_one_line_and_keeps_its_comment(capsys: pytest.Captur
 def test_a_preset_changes_its_lines_and_no_others(capsys: pytest.CaptureFixture[str]) -> None:
     main(["use", "large"])
     assert CHOICES.read_text() == (
-        BEFORE.replace("task: reviews  #", "task: orders   #")
+        BEFORE.replace("task: reviews  #", "task: orders  #")
         .replace("model: small", "model: large")
-        .replace("directions: [forward]  #", "directions: [forward, backward] #")
+        .replace("directions: [forward]  #", "directions: [forward, backward]  #")
     )
     assert capsys.readouterr().out.splitlines()[:-1] == [
         "- task: reviews",
@@ -155,6 +155,12 @@ def test_a_mix_of_ones_own_is_called_so(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_a_name_that_looks_like_a_number_stays_a_name() -> None:
     assert rewrite("task: reviews\n", {"task": "2024"}) == "task: '2024'\n"
+
+
+def test_the_way_back_leads_to_the_same_file() -> None:
+    main(["use", "large"])
+    main(["use", "task=reviews", "model=small", "directions=[forward]"])
+    assert CHOICES.read_text() == BEFORE
 
 
 def test_a_line_that_is_missing_is_added() -> None:
