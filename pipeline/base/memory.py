@@ -1,6 +1,5 @@
 """How much memory a process has held."""
 
-import resource
 import sys
 from pathlib import Path
 
@@ -13,5 +12,7 @@ def peak_resident_mb() -> float:
         # The counter behind getrusage starts, in a new process, at what the one that started it had held.
         (line,) = (line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024 / 1e6
+    import resource  # Windows has none, and has to import this file
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
