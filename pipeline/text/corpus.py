@@ -22,7 +22,7 @@ from pipeline.config.dataset import DatasetConfig, Part
 from pipeline.text.audit import lengths
 from pipeline.text.documents import Document, Tally, listed, read_documents
 from pipeline.text.groups import ahead, grouped
-from pipeline.text.overlap import BATCH, HeldOut, ngrams
+from pipeline.text.overlap import BATCH, HeldOut, NGrams, ngrams
 from pipeline.text.prepared import PreparedWriter, corpus_schema, read_texts
 from pipeline.text.sources.read import Source
 from pipeline.text.splits import key, size_of
@@ -102,7 +102,11 @@ def _apart(documents: Iterable[Document], task: Task, repeats: Counter[str]) -> 
     if not task.held_out:
         yield from texts
         return
-    for batch, grams in ahead((batch, ngrams(batch, spaced=task.spaced)) for batch in grouped(texts, BATCH)):
+
+    def work(batch: list[str]) -> tuple[list[str], NGrams]:
+        return batch, ngrams(batch, spaced=task.spaced)
+
+    for batch, grams in ahead(work, grouped(texts, BATCH)):
         keep = np.ones(len(batch), dtype=np.bool_)
         for part, held_out in task.held_out.items():
             found = held_out.near_duplicates(grams) & keep

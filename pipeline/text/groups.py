@@ -1,10 +1,11 @@
 """Texts in lists of a bounded size, for work that goes faster on many at once, and such work one list ahead."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 def grouped(items: Iterable[Item], characters: int, length: Callable[[Item], int] = len) -> Iterator[list[Item]]:  # type: ignore[assignment]
@@ -24,14 +25,18 @@ def grouped(items: Iterable[Item], characters: int, length: Callable[[Item], int
         yield group
 
 
-def ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items in the same order, each made in a thread while the one before it is used.
+def ahead(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """What `work` makes of each item, in order, one ahead: in a thread, while what it made of the one before is used.
 
-    Worth it where making them lets other threads of Python run, as `tokenizers` does. Two exist at a time.
+    Worth it where the work lets other threads of Python run, as that of `tokenizers` does. Three items exist at a
+    time: one whose result is used, one at work, and the next, so that the work never waits for it.
     """
-    end = object()
     with ThreadPoolExecutor(1) as thread:
-        following = thread.submit(next, items, end)
-        while (item := following.result()) is not end:
-            following = thread.submit(next, items, end)
-            yield item  # type: ignore[misc]
+        before: Future[Made] | None = None
+        for item in items:
+            following = thread.submit(work, item)
+            if before is not None:
+                yield before.result()
+            before = following
+        if before is not None:
+            yield before.result()

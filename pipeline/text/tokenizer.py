@@ -116,7 +116,7 @@ def encoded(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[tuple[str, n
     groups = grouped(_parts(texts), GROUP_CHARACTERS, length=lambda part: len(part.block))
     tokens = [begin]
     # While all cores encode a group, Python takes over the tokens of the one before.
-    for group, encodings in ahead(work(group) for group in groups):
+    for group, encodings in ahead(work, groups):
         for part, encoding in zip(group, encodings, strict=True):
             tokens.append(np.array(encoding.ids, dtype))
             if part.whole is not None:

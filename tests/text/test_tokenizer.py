@@ -246,12 +246,20 @@ def test_a_missing_damaged_or_foreign_file_is_one_line(tmp_path: Path, content: 
 
 
 def test_what_is_made_ahead_comes_in_order_and_its_errors_come_through() -> None:
-    def numbers() -> Iterator[int]:
-        yield from range(5)
-        raise UserError("no sixth")
+    def half(number: int) -> int:
+        if number % 2:
+            raise UserError(f"{number} is odd")
+        return number // 2
 
-    five = ahead(numbers())
-    assert [next(five) for _ in range(5)] == list(range(5))
-    with pytest.raises(UserError, match="no sixth"):
-        next(five)
-    assert list(ahead(iter(()))) == []
+    def broken() -> Iterator[int]:
+        yield from (2, 4)
+        raise UserError("no third")
+
+    assert list(ahead(half, (2, 4, 6, 8))) == [1, 2, 3, 4]
+    assert list(ahead(half, ())) == []
+    three = ahead(half, (2, 4, 5))
+    assert [next(three), next(three)] == [1, 2]
+    with pytest.raises(UserError, match="5 is odd"):
+        next(three)
+    with pytest.raises(UserError, match="no third"):
+        list(ahead(half, broken()))
