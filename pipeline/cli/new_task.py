@@ -24,6 +24,7 @@ FORMATS = {".csv": "csv", ".tsv": "tsv", ".json": "json", ".jsonl": "jsonl", ".n
 COMPRESSED = (".gz", ".xz", ".zst", ".bz2")
 VALIDATION_SHARE, TEST_SHARE = 0.1, 0.2  # cut off where no file is given
 DOMAIN_CHARACTERS = 100_000  # least training text that is worth adapting a language model to
+MANY_LABELS = 5_000  # training documents from which on another recipe of the classifier is proposed
 
 LEARN = "the language model learns from its training text too"
 TOO_LITTLE = "its text is too little to adapt a language model to; name a larger set of such text if you have one"
@@ -35,6 +36,9 @@ Next:
   dvc repro          trains and evaluates
   ulmfit results     prints the results beside the baselines
 To keep this in git: git add data/raw/{name}.dvc data/raw/.gitignore configs"""
+MANY = """
+The classifier's default recipe is for tens to some thousands of labels. For these {documents:,}, first:
+  ulmfit use classifier=many_labels scratch=many_labels"""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -85,6 +89,9 @@ def run(args: argparse.Namespace) -> None:
     domain, why = (name, LEARN) if enough else ("none", TOO_LITTLE)
     _take_in(name, files, values, {"task": name, "domain": domain})
     print(NEXT.format(name=name, domain=domain, why=why))
+    documents = numbers["parts"]["train"]["documents"]
+    if documents >= MANY_LABELS:
+        print(MANY.format(documents=documents))
 
 
 def _format(files: dict[Part, Path]) -> tuple[str, str]:

@@ -88,6 +88,15 @@ def test_enough_text_adapts_the_language_model_as_well(house: Path) -> None:
     assert YAML(typ="safe").load((house / "configs/config.yaml").read_text())["domain"] == "long"
 
 
+def test_who_has_thousands_of_labels_hears_of_the_recipe_for_them(
+    house: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for rows, proposed in ((new_task.MANY_LABELS, False), (2 * new_task.MANY_LABELS, True)):
+        write(house, f"rows_{rows}.csv", table(number=rows, words=2))
+        main(["new-task", f"rows_{rows}.csv", "--text", "body", "--label", "topic"])
+        assert ("ulmfit use classifier=many_labels" in capsys.readouterr().out) == proposed
+
+
 def test_the_audit_names_what_should_make_one_look_again(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     texts = [f"this is message number {n} about the parcel that I ordered on day {n}" for n in range(30)]
     texts += [texts[0], texts[1].upper() + "!", "caf\u00c3\u00a9 is closed today", "lost \ufffd character", " "]
