@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from pipeline.base.errors import UserError, suggest
-from pipeline.base.process import with_one_line_errors
+from pipeline.base.process import share_cores, with_one_line_errors
 
 # Command -> its module in pipeline/cli (`add_parser(subparsers)` and `run(args)`) and its line in the overview.
 COMMANDS = {
@@ -64,6 +64,7 @@ def _run(*words: str) -> None:
     name = words[0]
     if name not in COMMANDS:
         raise UserError(f"no command `{name}`; {suggest(name, COMMANDS)}")
+    share_cores()
     module = import_module(f"pipeline.cli.{COMMANDS[name][0]}")
     parser = _Parser(prog="ulmfit")
     module.add_parser(parser.add_subparsers())

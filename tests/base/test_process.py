@@ -102,6 +102,16 @@ def test_a_training_stage_keeps_its_memory_and_so_do_the_processes_it_starts(tmp
     assert run(trains, MALLOC_TOP_PAD_="5").stdout == "1 ('a b',) 5\n", "a choice of one's own is kept"
 
 
+def test_threads_that_wait_leave_their_cores_to_other_processes() -> None:
+    """Known before torch is there, whose library of threads reads it when it is loaded; a user's own value stays."""
+    said = "import os, sys, stages; print(os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
+    inherited = {name: value for name, value in environment().items() if name != "GOMP_SPINCOUNT"}
+    for mine, read in (({}, "20000 False"), ({"GOMP_SPINCOUNT": "7"}, "7 False")):
+        command = [sys.executable, "-c", said]
+        done = subprocess.run(command, cwd=ROOT, env=inherited | mine, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == read
+
+
 @pytest.mark.parametrize(
     ("trains", "given", "kept"), [(False, {}, None), (True, {}, "64"), (True, {PRODUCTS: "9"}, "9")]
 )
