@@ -25,8 +25,8 @@ MALLOPT = {"MALLOC_MMAP_THRESHOLD_": -3, "MALLOC_TRIM_THRESHOLD_": -1, "MALLOC_T
 # oneDNN keeps what it has compiled for the last 1,024 products, each of one shape, with the memory that they work in.
 # Batches of documents have as many shapes as widths: 2.7 GB after 200 steps, 2.1 with this, in the same time.
 PRODUCTS_KEPT = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
-# How often a thread of libgomp looks for its next work before it sleeps. It looks 300,000 times, and where another process
-# needs the core, the thread that all wait for does not get it: a step beside one busy process took 20 times as long.
+# How often a thread of libgomp looks for its next work before it sleeps: 300,000 times unless told. Where another
+# process needs a core, the thread that all wait for does not get it: beside one, a step took 20 times as long.
 LOOKS = ("GOMP_SPINCOUNT", "20000")
 WATCH_EVERY = 1.0  # seconds
 LAST_STEP = 60.0  # seconds that a stage has for finishing its step and keeping its state when its parent is gone
