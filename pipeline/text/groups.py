@@ -1,11 +1,13 @@
 """Texts in lists of a bounded size, for work that goes faster on many at once, and such work one list ahead."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
+AHEAD = 2
 
 
 def grouped(items: Iterable[Item], characters: int, length: Callable[[Item], int] = len) -> Iterator[list[Item]]:  # type: ignore[assignment]
@@ -26,17 +28,17 @@ def grouped(items: Iterable[Item], characters: int, length: Callable[[Item], int
 
 
 def ahead(work: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
-    """What `work` makes of each item, in order, one ahead: in a thread, while what it made of the one before is used.
+    """What `work` makes of each item, in order, two ahead: in a thread, while what it made of those before is used.
 
-    Worth it where the work lets other threads of Python run, as that of `tokenizers` does. Three items exist at a
-    time: one whose result is used, one at work, and the next, so that the work never waits for it.
+    Worth it where the work lets other threads of Python run, as that of `tokenizers` does. Four items exist at a time:
+    one whose result is used, one that waits to be used, one at work, and the next. So the work waits neither for items
+    nor for whoever uses its results.
     """
+    made: deque[Future[Made]] = deque()
     with ThreadPoolExecutor(1) as thread:
-        before: Future[Made] | None = None
         for item in items:
-            following = thread.submit(work, item)
-            if before is not None:
-                yield before.result()
-            before = following
-        if before is not None:
-            yield before.result()
+            made.append(thread.submit(work, item))
+            if len(made) > AHEAD:
+                yield made.popleft().result()
+        while made:
+            yield made.popleft().result()

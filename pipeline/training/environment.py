@@ -107,10 +107,11 @@ def blas_kernels() -> str | None:
 
     By the processor, or by variables of its own as OPENBLAS_CORETYPE, which change the last digits of every sum.
     """
-    for library in threadpool_info():
-        if library["user_api"] == "blas":
-            return f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".rstrip()
-    return None
+    found = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    if not found:
+        return None
+    library = min(found, key=lambda one: "numpy" not in one["filepath"])  # SciPy's own may be loaded too
+    return f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".rstrip()
 
 
 def describe(device: str, processes: int, threads: int, precision: str, micro_batch: int) -> dict[str, Any]:

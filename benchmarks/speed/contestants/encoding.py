@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, required=True)
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--what", required=True)
+    parser.add_argument("--times", type=int, default=1, help="how often in a turn (default: %(default)s)")
     options = parser.parse_args()
     turns = Turns("tokenizers")
     texts = json.loads(options.texts.read_text(encoding="utf-8"))
@@ -40,8 +41,9 @@ def main() -> None:
     work = works(texts, options.tokenizer)[options.what]
 
     def turn() -> float:
-        work()
-        return size
+        for _ in range(options.times):
+            work()
+        return size * options.times
 
     turns.serve(turn)
 
