@@ -1,10 +1,11 @@
 """Gather the rows of the low-shot study: `python -m benchmarks.low_shot.gather` while it runs, or after it.
 
 Prints test error in percent, mean and standard deviation over seeds, as markdown, and keeps it in
-benchmarks/results/low_shot.json. Rows that are not there yet are left out.
+benchmarks/results/low_shot.json. Rows that are not there yet are left out. With names of corpora, these are gathered
+anew and the others stay as the file has them, so that one corpus can be run again alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,13 +59,20 @@ def cells(said: dict[str, Any]) -> Iterator[Cell]:
                 yield Cell(corpus, ALL, whole["starts"], whole["seeds"])
 
 
-def main() -> None:
-    """Gather what is there, keep it, print it."""
+def main(*corpora: str) -> None:
+    """Gather what is there of some corpora or all, keep it, print it."""
     said = params()
-    found = [one for one in map(gathered, cells(said)) if one["systems"]]
+    if unknown := sorted(set(corpora) - set(said["corpora"])):
+        raise UserError(f"{', '.join(unknown)}: no corpus of the study; take some of {', '.join(said['corpora'])}")
+    anew = corpora or tuple(said["corpora"])
+    found = [one for one in map(gathered, (cell for cell in cells(said) if cell.corpus in anew)) if one["systems"]]
     if not found:
         raise UserError("there are no rows yet; run the study: `python -m benchmarks.studies.repro low_shot`")
-    write_json(RESULT, {"cells": found, "language_models": language_models(said["corpora"])})
+    before = read_json(RESULT) if corpora else {}
+    kept = [one for one in before.get("cells", []) if one["corpus"] not in anew]
+    seconds = before.get("language_models", {}) | language_models(anew)
+    ordered = sorted(found + kept, key=lambda one: said["corpora"].index(one["corpus"]))
+    write_json(RESULT, {"cells": ordered, "language_models": seconds})
     show(read_json(RESULT))
 
 
@@ -101,7 +109,7 @@ def gathered(cell: Cell) -> dict[str, Any]:
     return found
 
 
-def language_models(corpora: list[str]) -> dict[str, float]:
+def language_models(corpora: Sequence[str]) -> dict[str, float]:
     """Seconds of training of each language model that is finished."""
     folders = {"generic": GENERIC / "results/pretrain/forward"}
     folders |= {corpus: home(corpus) / "results/finetune_lm/forward" for corpus in corpora}

@@ -200,6 +200,25 @@ def test_the_table_has_every_system_and_what_is_missing_is_left_out(
     (tmp_path / "elsewhere").rename(kept)
 
 
+def test_one_corpus_gathered_anew_leaves_the_others_as_they_were(finished: Path) -> None:
+    file = finished / "results/low_shot.json"
+    gather.main()
+    first = read_json(file)
+    other = {**first["cells"][0], "corpus": "others"}
+    outdated = [{**cell, "documents": 7} for cell in first["cells"]]
+    write_json(file, {"cells": [*outdated, other], "language_models": {**first["language_models"], "others": 1.5}})
+    params = paths.HOME / "params.yaml"
+    write_json(params, {**PARAMS, "corpora": ["places", "others"]})
+    try:
+        gather.main("places")
+        with pytest.raises(UserError, match="news: no corpus of the study; take some of places, others"):
+            gather.main("news")
+    finally:
+        write_json(params, PARAMS)
+    assert read_json(file)["cells"] == [*first["cells"], other]
+    assert read_json(file)["language_models"] == {**first["language_models"], "others": 1.5}
+
+
 def test_a_figure_has_equal_bytes_twice(finished: Path) -> None:
     gather.main()
     drawing = finished / "drawings/low_shot_places.svg"
