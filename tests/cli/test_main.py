@@ -145,3 +145,25 @@ def test_check_prints_one_line_per_choice(
         "directions   configs/config.yaml             forward",
         "all good",
     ]
+
+
+def test_check_names_a_file_that_is_not_there(tmp_path: Path) -> None:
+    write_choices(tmp_path)
+    (tmp_path / "data/raw/reviews/reviews.csv").rename(tmp_path / "data/raw/reviews/review.csv")
+    result = ulmfit("check", folder=tmp_path)
+    assert result.returncode == 1
+    assert (
+        result.stderr
+        == 'error: data/raw/reviews/reviews.csv: no such file; did you mean "review.csv"? (there is: review.csv)\n'
+    )
+    assert "all good" not in result.stdout
+
+
+def test_check_asks_for_the_folder_of_files_kept_elsewhere(tmp_path: Path) -> None:
+    write_choices(tmp_path)
+    file = "$DATASETS_DIR/all.txt"
+    elsewhere = f"path: text\ndata_files: {{train: {file}}}\nsha256: {{{file}: '{'0' * 64}'}}\n"
+    (tmp_path / "configs/dataset/corpus.yaml").write_text(elsewhere, encoding="utf-8")
+    result = ulmfit("check", folder=tmp_path, DATASETS_DIR="")
+    assert result.returncode == 1
+    assert "$DATASETS_DIR/all.txt: the variable DATASETS_DIR is not set" in result.stderr

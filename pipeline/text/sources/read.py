@@ -48,9 +48,13 @@ class Source:
             return self.hub.rows(part)
         if self.config.path == "embedded":
             return read_embedded(str(self.config.name))
-        return (row for path in self._files(part) for row in self._read(path))
+        return (row for path in self.files(part) for row in self._read(path))
 
-    def _files(self, part: Part) -> list[Path]:
+    def files(self, part: Part) -> list[Path]:
+        """Where a part's files are; a `UserError` names the first that is not there, or not what it should be.
+
+        Of a source that has files: neither a hub set nor the embedded one.
+        """
         if self.elsewhere is not None:
             return [self.elsewhere[part]]
         assert self.config.data_files is not None  # the schema asks for them
