@@ -16,13 +16,14 @@ from pipeline.config.hardware import HardwareConfig
 from pipeline.models.build import build
 from pipeline.text.tokenizer import encode, load
 
-LONGEST = 512
+CHUNK = 256
 
 
-def training_of(texts: list[str], tokenizer: Path) -> ClassifierTraining:
-    """A GPT-2 of six layers with a new head, and the documents with any labels."""
+def training_of(texts: list[str], tokenizer: Path, longest: int = 512) -> ClassifierTraining:
+    """A GPT-2 of six layers with a new head, and the documents, `longest` tokens of each, with any labels."""
     config = ClassifierConfig(
-        epochs=1, unfreeze="full", batch_documents=16, chunk_tokens=256, max_tokens=LONGEST, gradient_chunks=2,
+        epochs=1, unfreeze="full", batch_documents=16, chunk_tokens=CHUNK, max_tokens=longest,
+        gradient_chunks=longest // CHUNK,
         pooling=("mean",), head_width=0, head_dropout=(0.0,), schedule="constant",
     )  # fmt: skip
     tokens = encode(load(tokenizer), texts)
@@ -38,10 +39,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--texts", type=Path, required=True)
     parser.add_argument("--tokenizer", type=Path, required=True)
+    parser.add_argument("--longest", type=int, required=True)
     options = parser.parse_args()
     turns = Turns("torch", "pytorch-lightning")
     texts = json.loads(options.texts.read_text(encoding="utf-8"))
-    training = training_of(texts, options.tokenizer)
+    training = training_of(texts, options.tokenizer, options.longest)
     while True:
         turns.wait()
         module = training.run(None)

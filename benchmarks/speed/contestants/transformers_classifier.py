@@ -16,8 +16,6 @@ from transformers import (
 
 from benchmarks.speed.turns import Turns
 
-LONGEST = 512
-
 
 def main() -> None:
     """Take turns."""
@@ -25,16 +23,17 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, required=True)
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--precision", choices=("fp32", "bf16"), required=True)
+    parser.add_argument("--longest", type=int, required=True)
     parser.add_argument("--by-length", action="store_true", help="documents of like length together")
     options = parser.parse_args()
     turns = Turns("torch", "transformers")
     texts = json.loads(options.texts.read_text(encoding="utf-8"))
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(options.tokenizer), pad_token="<pad>")
-    encoded = tokenizer(texts, truncation=True, max_length=LONGEST)["input_ids"]
+    encoded = tokenizer(texts, truncation=True, max_length=options.longest)["input_ids"]
     rows = [{"input_ids": ids, "labels": number % 2} for number, ids in enumerate(encoded)]
     config = GPT2Config(
-        vocab_size=8192, n_positions=LONGEST, n_embd=256, n_layer=6, n_head=4, pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=1, eos_token_id=2, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0,
+        vocab_size=8192, n_positions=options.longest, n_embd=256, n_layer=6, n_head=4,
+        pad_token_id=tokenizer.pad_token_id, bos_token_id=1, eos_token_id=2, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0,
     )  # fmt: skip
     model = GPT2ForSequenceClassification(config)
     while True:
