@@ -69,7 +69,8 @@ def main(*corpora: str) -> None:
     if not found:
         raise UserError("there are no rows yet; run the study: `python -m benchmarks.studies.repro low_shot`")
     before = read_json(RESULT) if corpora else {}
-    kept = [one for one in before.get("cells", []) if one["corpus"] not in anew]
+    others = set(said["corpora"]) - set(anew)
+    kept = [one for one in before.get("cells", []) if one["corpus"] in others]
     seconds = before.get("language_models", {}) | language_models(anew)
     ordered = sorted(found + kept, key=lambda one: said["corpora"].index(one["corpus"]))
     write_json(RESULT, {"cells": ordered, "language_models": seconds})

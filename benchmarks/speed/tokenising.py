@@ -2,8 +2,8 @@
 
 Encoding stands beside `encode_batch_fast` of the library under it, which all cores share, and training beside the
 library's own byte-level BPE. The last table has the stage `tokenise`, which reads and writes too, on `--times` the text
-and on the text once, whose peak memory must not be less; the library takes as many turns at the text, since a machine
-that works for long is often slower than one that has just begun.
+and on the text once: their peak memory should be the same. The library encodes the text `--times` in a turn too, since
+a machine that works for long is often slower than one that has just begun.
 
     python -m benchmarks.speed.tokenising --data $DATASETS_DIR --times 50
 """

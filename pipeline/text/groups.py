@@ -1,4 +1,4 @@
-"""Texts in lists of a bounded size, for work that goes faster on many at once, and such work one list ahead."""
+"""Texts in lists of a bounded size, for work that goes faster on many at once, and such work ahead of its use."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -7,7 +7,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
-AHEAD = 2
+AHEAD = 2  # results that wait to be used, or are at work, while one is used
 
 
 def grouped(items: Iterable[Item], characters: int, length: Callable[[Item], int] = len) -> Iterator[list[Item]]:  # type: ignore[assignment]

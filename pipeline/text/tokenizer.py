@@ -119,9 +119,8 @@ def encoded(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[tuple[str, n
     # While all cores encode a group, Python takes over the tokens of the one before.
     for group, encodings in ahead(work, groups):
         for part, encoding in zip(group, encodings, strict=True):
-            tokens.append(
-                np.array(array("I", encoding.ids), dtype)
-            )  # a list of numbers takes NumPy three times as long
+            # By way of an array, since a list of numbers takes NumPy three times as long.
+            tokens.append(np.array(array("I", encoding.ids), dtype))
             if part.whole is not None:
                 yield part.whole, np.concatenate([*tokens, end])
                 tokens = [begin]

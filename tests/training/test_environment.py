@@ -52,3 +52,17 @@ def test_a_run_says_which_kernels_a_variable_of_openblas_chose() -> None:
     ]
     assert [one[-1] for one in found] == ["Haswell", "Nehalem"]
     assert found[0][:2] == found[1][:2]
+
+
+def test_a_run_names_numpys_blas_where_scipy_has_loaded_its_own() -> None:
+    """Two runs of one machine named different ones, by what had been imported, and looked like different machines."""
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", f"{first}; from pipeline.training.environment import blas_kernels as b; print(b())"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for first in ("import numpy", "import scipy.linalg", "import scipy.special, numpy", "import sklearn.svm")
+    }
+    assert len(found) == 1

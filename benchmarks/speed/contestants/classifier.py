@@ -23,7 +23,7 @@ def training_of(texts: list[str], tokenizer: Path, longest: int = 512) -> Classi
     """A GPT-2 of six layers with a new head, and the documents, `longest` tokens of each, with any labels."""
     config = ClassifierConfig(
         epochs=1, unfreeze="full", batch_documents=16, chunk_tokens=CHUNK, max_tokens=longest,
-        gradient_chunks=longest // CHUNK,
+        gradient_chunks=-(-longest // CHUNK),
         pooling=("mean",), head_width=0, head_dropout=(0.0,), schedule="constant",
     )  # fmt: skip
     tokens = encode(load(tokenizer), texts)
