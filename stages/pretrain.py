@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.base.errors import UserError
 from pipeline.base.process import run_stage
 from pipeline.config.chosen import choice, chosen
 from pipeline.config.hardware import HardwareConfig
@@ -26,7 +27,12 @@ def main(direction: str, goal: str = "train") -> None:
 
     if config.start == "folder":
         folder = Path("data/pretrained") / choice("pretrained")
-        run.pass_on(load_language_model(folder).model, f"taken from {folder}")
+        taken = load_language_model(folder)
+        if taken.direction != direction:
+            raise UserError(
+                f"{folder}: reads {taken.direction}; write `directions: [{taken.direction}]` in configs/config.yaml"
+            )
+        run.pass_on(taken.model, f"taken from {folder}")
         return
     if config.start == "huggingface":
         folder = model_folder(choice("pretrained"), config.hub, config.revision)

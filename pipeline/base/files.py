@@ -30,6 +30,8 @@ def disk_errors(path: Path) -> Iterator[None]:
 def whole_file(path: Path | str) -> Iterator[BinaryIO]:
     """Write a file bit by bit so that a reader sees the old content or the new, never a part (POSIX rename)."""
     path = Path(path)
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name a file that is to be written")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -64,7 +66,7 @@ def read_json(path: Path | str) -> Any:
     path = Path(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"{path}: no such file; run the stage that makes it (`dvc repro`)") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: is damaged ({error}); delete it and run `dvc repro` again") from error

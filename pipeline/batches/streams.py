@@ -29,8 +29,3 @@ class StreamPlan(WindowPlan):
         steps, rows = np.divmod(sequences, self.batch)
         phase = hash_numbers(self.seed) % self.tokens
         return (phase + rows * self.tokens // self.batch + steps * self.advance) % self.tokens
-
-    @staticmethod
-    def first_of_stream(step: int) -> bool:
-        """Whether the streams begin with this step, from the state of a network that has read nothing."""
-        return step == 0

@@ -1,5 +1,6 @@
 """Labelled documents as tokens, and the batches made of them."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -99,6 +100,13 @@ class LabelledDocuments:
     def subset(self, numbers: np.ndarray) -> "LabelledDocuments":
         """Those of these numbers, numbered anew in their order."""
         return replace(self, documents=Some(self.documents, numbers), targets=self.targets[torch.as_tensor(numbers)])
+
+    def digest(self) -> str:
+        """Digest of texts and targets: what a training depends on."""
+        whole = hashlib.sha256(repr((self.reverse, self.lengths.tolist(), self.targets.tolist())).encode())
+        for number in range(len(self)):
+            whole.update(self.documents.document(number).astype(np.int64).tobytes())
+        return whole.hexdigest()
 
     def by_length(self) -> np.ndarray:
         """Numbers of the documents, longest first, so that a batch that does not fit fails at once."""

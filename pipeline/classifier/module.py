@@ -58,10 +58,9 @@ class ClassifierModule(TrainingModule):
         self.network.eval()
         total = torch.zeros(3, device=self.device)
         order = self.validation.by_length()
-        parts = [order[first : first + self.micro_batch] for first in range(0, len(order), self.micro_batch)]
         with self.trainer.precision_plugin.forward_context():
-            for numbers, weight in self.shared_out(parts):
-                micro = self.validation.batch(numbers, self.network.reading)
+            for places, weight in self.shared_out(len(order)):
+                micro = self.validation.batch(order[places.numpy()], self.network.reading)
                 targets = micro["targets"].to(self.device)
                 logits_BC = self.network(micro["tokens_BT"].to(self.device), micro["lengths_B"].to(self.device))
                 total[0] += weight * sum_loss(logits_BC, targets)

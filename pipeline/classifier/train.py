@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.base.files import digest, whole_folder, write_text
+from pipeline.base.files import whole_folder, write_text
 from pipeline.batches.buckets import BucketPlan
 from pipeline.batches.seeds import sequence_seeds, step_seed
 from pipeline.classifier.artifact import save_classifier
@@ -81,6 +81,7 @@ class ClassifierTraining:
         lengths = np.minimum(self.train.lengths, config.max_tokens)
         passes = math.ceil(STEPS * config.batch_documents / len(self.train))
         plan = BucketPlan(lengths, config.batch_documents, passes, config.seed)
+        self.place.refuse_idle(plan.smallest)
 
         def share(phase: int, step: int, rank: int, world: int) -> dict[str, Any]:
             return self._share(plan, phase, step, rank, world, module.micro_batch)
@@ -115,7 +116,7 @@ class ClassifierTraining:
         }
 
     def padding_share(self) -> float:
-        """Share of the tokens that went through the network as padding, in the last phase."""
+        """Share of padding where each global batch of the last phase is as wide as its longest document."""
         return self.plan()[1][-1].padding_share()
 
 
@@ -169,7 +170,7 @@ class ClassifierRun:
             repr(asdict(config)),
             weights_digest(network),
             self.direction,
-            *(digest([repr(part.targets.tolist()), repr(part.lengths.tolist())]) for part in parts),
+            *(part.digest() for part in parts),
             self.task.tokenizer,
         ]
 

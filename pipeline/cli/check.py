@@ -37,5 +37,5 @@ def find_files() -> None:
         if config.data_files is None:  # a hub set, the embedded one, or none
             continue
         source = Source(config, RAW / choice(role))
-        for part in source.parts:
+        for part in source.given:
             source.files(part)

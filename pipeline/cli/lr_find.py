@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.config.choices import SCHEMAS
 from pipeline.config.chosen import chosen, path_of, read_choices
+from pipeline.planning.made import read_by, require_made
 
 # The choice of configs/config.yaml whose file holds the rate of each stage.
 STAGES = {
@@ -16,6 +17,13 @@ STAGES = {
     "finetune_lm": "finetune_lm",
     "finetune_classifier": "classifier",
     "scratch": "scratch",
+}
+# What makes all that a stage starts from.
+MAKE_IT = {
+    "pretrain": "dvc repro tokenise@generic",
+    "finetune_lm": "dvc repro pretrain tokenise@domain",
+    "finetune_classifier": "dvc repro finetune_lm tokenise@task",
+    "scratch": "dvc repro tokenise@task",
 }
 
 
@@ -38,6 +46,7 @@ def run(args: argparse.Namespace) -> None:
     """Have the stage's own script train, then draw and say what it found."""
     key = STAGES[args.stage]
     config, direction = chosen(key, SCHEMAS[key]), args.direction or read_choices()["directions"][0]
+    require_made(read_by(args.stage, direction), MAKE_IT[args.stage])
     done = subprocess.run([sys.executable, "-m", f"stages.{args.stage}", direction, "lr-find"], check=False)
     if done.returncode:
         sys.exit(done.returncode)  # it has said why

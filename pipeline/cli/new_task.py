@@ -14,28 +14,36 @@ from ruamel.yaml import YAML
 from pipeline.base.errors import UserError, suggest
 from pipeline.base.files import whole_folder, write_text
 from pipeline.cli.use import rewrite
-from pipeline.config.chosen import CHOICES, CONFIGS
-from pipeline.config.dataset import DatasetConfig, Part
+from pipeline.config.chosen import CHOICES, CONFIGS, read_choices
+from pipeline.config.dataset import DatasetConfig, Given
 from pipeline.config.read import parse
 
 RAW = Path("data/raw")
 DATASETS = CONFIGS / "dataset"
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 COMPRESSED = (".gz", ".xz", ".zst", ".bz2")
-VALIDATION_SHARE, TEST_SHARE = 0.1, 0.2  # cut off where no file is given
-DOMAIN_CHARACTERS = 100_000  # least training text that is worth adapting a language model to
-MANY_LABELS = 5_000  # training documents from which on another recipe of the classifier is proposed
+TEST_SHARE = 0.2  # cut off where no file is given
+# Training documents from which on a tenth of them is a validation part that can judge alone (`enough` in
+# configs/blend/), and another recipe of the classifier is proposed. Fewer are all trained on, and judge in turns.
+MANY_LABELS = 5_000
+VALIDATION_SHARE = 0.1
+DOMAIN_CHARACTERS = 100_000  # least text that is worth adapting a language model to
 
-LEARN = "the language model learns from its training text too"
-TOO_LITTLE = "its text is too little to adapt a language model to; name a larger set of such text if you have one"
+LEARN = "The language model learns from all of its text but the held-out parts, labelled or not."
+TOO_LITTLE = """\
+Its text is too little to adapt a language model to, to teach linear models which words belong together, and to teach a
+student on. More text of the kind helps more than anything else and needs no labels: give it with --unlabelled FILE."""
 NEXT = """
 data/raw/{name}/ holds the files (under DVC) and configs/dataset/{name}.yaml describes them.
-configs/config.yaml now says `task: {name}` and `domain: {domain}`: {why}.
+configs/config.yaml now says `task: {name}` and `domain: {domain}`. {why}{generic}
 Next:
   ulmfit check       validates all choices
   dvc repro          trains and evaluates
   ulmfit results     prints the results beside the baselines
 To keep this in git: git add data/raw/{name}.dvc data/raw/.gitignore configs"""
+LIBRARIES = """
+It also says `generic: embedded_generic`, the documentation of Python libraries, which is at hand without a network.
+With one, English text is better prepared for by Wikipedia's, in some minutes more: `ulmfit use wikipedia`."""
 MANY = """
 The classifier's default recipe is for tens to some thousands of labels. For these {documents:,}, first:
   ulmfit use classifier=many_labels scratch=many_labels"""
@@ -60,7 +68,15 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--separator", help="separates several labels in the label column, for instance ';'")
     parser.add_argument("--name", help="name of the task (the file's, unless given)")
-    parser.add_argument("--validation", type=Path, metavar="FILE", help="validation documents; else a tenth is cut off")
+    parser.add_argument(
+        "--unlabelled", type=Path, metavar="FILE", help="more text of the kind, for the language model; labels unread"
+    )
+    parser.add_argument(
+        "--validation",
+        type=Path,
+        metavar="FILE",
+        help=f"validation documents; else a tenth of {MANY_LABELS:,} documents or more is cut off, none of fewer",
+    )
     parser.add_argument("--test", type=Path, metavar="FILE", help="test documents; else a fifth is cut off")
     parser.add_argument("--labels-per-class", type=int, metavar="N", help="train on N documents of each class only")
     parser.add_argument("--seed", type=int, default=1, help="of the parts that are cut off (1)")
@@ -72,49 +88,64 @@ def run(args: argparse.Namespace) -> None:
     from pipeline.cli.task_audit import audit, show
     from pipeline.cli.task_columns import propose_columns
 
-    given: dict[Part, Path | None] = {"train": args.file, "validation": args.validation, "test": args.test}
+    given: dict[Given, Path | None] = {
+        "train": args.file,
+        "validation": args.validation,
+        "test": args.test,
+        "unlabelled": args.unlabelled,
+    }
     files = {part: path for part, path in given.items() if path is not None}
-    kind, suffix = _format(files)
-    name = args.name or re.sub(r"[^\w-]+", "_", args.file.name.removesuffix(suffix)).strip("_").lower()
+    suffixes = {part: _suffix(path) for part, path in files.items()}
+    kind = _format(files, suffixes)
+    stem = args.file.name[: len(args.file.name) - len(suffixes["train"])]
+    name = args.name or re.sub(r"[^\w-]+", "_", stem).strip("_").lower()
     _check_name(name)
+    choices = read_choices()
     if kind != "folder" and not (args.text and args.label):
         propose_columns(args.file, kind)
         return
-    values = _values(args, kind, {part: f"{part}{suffix}" for part in files})
+    values = _values(args, kind, {part: f"{part}{suffix}" for part, suffix in suffixes.items()})
     numbers = audit(parse(DatasetConfig, values, str(args.file)), files)
+    if args.validation is None and numbers["parts"]["train"]["documents"] >= MANY_LABELS:
+        values["validation"] = VALIDATION_SHARE
+        numbers = audit(parse(DatasetConfig, values, str(args.file)), files)
     if not numbers["spaced"]:
         values["spaced"] = False
     show(str(args.file), numbers)
-    enough = numbers["parts"]["train"]["characters"]["total"] >= DOMAIN_CHARACTERS
+    enough = numbers["corpus"]["characters"] >= DOMAIN_CHARACTERS
     domain, why = (name, LEARN) if enough else ("none", TOO_LITTLE)
     _take_in(name, files, values, {"task": name, "domain": domain})
-    print(NEXT.format(name=name, domain=domain, why=why))
+    generic = LIBRARIES if choices.get("generic") == "embedded_generic" else ""
+    print(NEXT.format(name=name, domain=domain, why=why, generic=generic))
     documents = numbers["parts"]["train"]["documents"]
     if documents >= MANY_LABELS:
         print(MANY.format(documents=documents))
 
 
-def _format(files: dict[Part, Path]) -> tuple[str, str]:
-    """What the files are, as `path:` says it, and the suffix that they share ("" for folders)."""
-    kinds = {}
-    for path in files.values():
-        if not path.exists():
-            known = (entry.name for entry in path.parent.glob("*") if not entry.name.startswith("."))
-            raise UserError(f"{path}: no such file; {suggest(path.name, known)}")
-        suffixes = [suffix.lower() for suffix in path.suffixes]
-        packed = suffixes.pop() if suffixes and suffixes[-1] in COMPRESSED else ""
-        plain = suffixes[-1] if suffixes else ""
-        if path.is_file() and plain not in FORMATS:
-            known_formats = ", ".join(sorted(FORMATS))
+def _suffix(path: Path) -> str:
+    """The end of a file's name that tells format and compression, in lower case; "" for a folder."""
+    if not path.exists():
+        known = (entry.name for entry in path.parent.glob("*") if not entry.name.startswith("."))
+        raise UserError(f"{path}: no such file; {suggest(path.name, known)}")
+    if path.is_dir():
+        return ""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    packed = suffixes.pop() if suffixes and suffixes[-1] in COMPRESSED else ""
+    if not suffixes or suffixes[-1] not in FORMATS:
+        known_formats = ", ".join(sorted(FORMATS))
+        raise UserError(f"{path}: cannot tell its format; rename it to end in one of {known_formats} (and .gz, ...)")
+    return suffixes[-1] + packed
+
+
+def _format(files: dict[Given, Path], suffixes: dict[Given, str]) -> str:
+    """What the files are, as `path:` says it."""
+    kinds = {part: FORMATS["." + suffix.split(".")[1]] if suffix else "folder" for part, suffix in suffixes.items()}
+    for part, kind in kinds.items():
+        if kind != kinds["train"]:
             raise UserError(
-                f"{path}: cannot tell its format; rename it to end in one of {known_formats} (and .gz, ...)"
+                f"{files[part]}: is {kind} and {files['train']} is {kinds['train']}; give files of one format"
             )
-        kinds[path] = ("folder", "") if path.is_dir() else (FORMATS[plain], plain + packed)
-    first, *others = kinds
-    for path in others:
-        if kinds[path][0] != kinds[first][0]:
-            raise UserError(f"{path}: is {kinds[path][0]} and {first} is {kinds[first][0]}; give files of one format")
-    return kinds[first]
+    return kinds["train"]
 
 
 def _check_name(name: str) -> None:
@@ -127,7 +158,7 @@ def _check_name(name: str) -> None:
         raise UserError(f"{CHOICES}: no such file; run this in the root of the repository")
 
 
-def _values(args: argparse.Namespace, kind: str, names: dict[Part, str]) -> dict[str, Any]:
+def _values(args: argparse.Namespace, kind: str, names: dict[Given, str]) -> dict[str, Any]:
     """The lines of the new config."""
     values: dict[str, Any] = {"path": kind, "data_files": names}
     values["text"] = _one_or_several(args.text or ["text"])
@@ -135,7 +166,7 @@ def _values(args: argparse.Namespace, kind: str, names: dict[Part, str]) -> dict
     if args.separator is not None:
         values["label_separator"] = args.separator
     if "validation" not in names:
-        values["validation"] = VALIDATION_SHARE
+        values["validation"] = 0
     if "test" not in names:
         values["test"] = TEST_SHARE
     if args.labels_per_class is not None:
@@ -148,7 +179,7 @@ def _one_or_several(columns: list[str]) -> str | list[str]:
     return columns[0] if len(columns) == 1 else columns
 
 
-def _take_in(name: str, files: dict[Part, Path], values: dict[str, Any], choices: dict[str, str]) -> None:
+def _take_in(name: str, files: dict[Given, Path], values: dict[str, Any], choices: dict[str, str]) -> None:
     """Copy the files, put them under DVC, write the config, choose it; all or nothing."""
     folder, config = RAW / name, DATASETS / f"{name}.yaml"
     pointer = folder.with_name(f"{name}.dvc")
@@ -171,11 +202,12 @@ def _take_in(name: str, files: dict[Part, Path], values: dict[str, Any], choices
 
 
 def _dvc_add(folder: Path) -> None:
-    command = [sys.executable, "-m", "dvc", "add", "--quiet", str(folder)]
+    command = [sys.executable, "-m", "dvc", "add", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        why = (done.stderr.strip().splitlines() or ["no message"])[0].removeprefix("ERROR: ")
-        raise UserError(f"`dvc add {folder}` failed: {why}; run this in the root of the repository, after `dvc init`")
+        lines = f"{done.stdout}\n{done.stderr}".splitlines()
+        why = next((line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR")), "no message")
+        raise UserError(f"`dvc add {folder}` failed: {why}")
 
 
 def _yaml(comment: str, values: dict[str, Any]) -> str:

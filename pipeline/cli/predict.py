@@ -137,7 +137,11 @@ def _source(file: str) -> Iterator[BinaryIO]:
     if not path.exists() or path.is_dir():
         known = (near.name for near in path.parent.glob("*") if near.is_file()) if path.parent.is_dir() else ()
         raise UserError(f"{file}: no such file; {suggest(path.name, known)}")
-    with path.open("rb") as source:
+    try:
+        opened = path.open("rb")
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
+    with opened as source:
         yield source
 
 
@@ -150,7 +154,9 @@ def _share(bytes_read: int, source: BinaryIO) -> dict[str, str]:
 @contextmanager
 def _sink(file: str | None) -> Iterator[BinaryIO]:
     if file is not None:
-        with whole_file(file) as sink:
+        path = Path(file).resolve()  # a link stays one
+        special = path.exists() and not path.is_file() and not path.is_dir()  # a pipe, or a device
+        with disk_errors(path), path.open("wb") if special else whole_file(path) as sink:
             yield sink
         return
     with disk_errors(Path(STANDARD_OUTPUT)):

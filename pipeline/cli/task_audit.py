@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.base.files import read_json
-from pipeline.config.dataset import DatasetConfig, Part
+from pipeline.config.dataset import DatasetConfig, Given, Part
 from pipeline.text.audit import lengths
 from pipeline.text.documents import Tally, read_documents
 from pipeline.text.inspect import encoding_problems, is_spaced, near_duplicates
@@ -24,7 +24,7 @@ MOST_LABELS = 30  # listed
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
 
-def audit(config: DatasetConfig, files: dict[Part, Path]) -> dict[str, Any]:
+def audit(config: DatasetConfig, files: dict[Given, Path]) -> dict[str, Any]:
     """Prepare the task in a temporary folder, as its stage will; returns audit.json and more."""
     source = Source(config, Path(), files)
     first = islice(read_documents(source.rows("train"), config, Tally(), labelled=False), LOOK_AT)
@@ -36,6 +36,7 @@ def audit(config: DatasetConfig, files: dict[Part, Path]) -> dict[str, Any]:
         texts = [text for part in PARTS for text in read_texts(Path(folder) / f"{part}.parquet")]
     return {
         **numbers,
+        "corpus": _corpus(config, source),
         "spaced": spaced,
         "characters": lengths([len(text) for text in texts]),
         "tokens": _tokens(texts),
@@ -54,8 +55,10 @@ def show(title: str, numbers: dict[str, Any]) -> None:
             print(f"  {part}: {rows['cut_to_max_characters']:,} documents longer than max_characters, cut")
     _show_labels(numbers["parts"])
     _show_lengths(numbers)
+    corpus = numbers["corpus"]
+    print(f"\n  text, labelled or not    {corpus['documents']:,} documents, {corpus['characters']:,} characters")
     duplicates = {part: numbers["parts"][part]["exact_duplicates"] for part in PARTS}
-    print(f"\n  exact duplicates within  {_listed(duplicates)}")
+    print(f"  exact duplicates within  {_listed(duplicates)}")
     print(f"  near duplicates in all   {numbers['near_duplicates']:,} (of the first {NEAR:,} documents)")
     for part, found in numbers["overlap_with_train"].items():
         print(
@@ -91,6 +94,14 @@ def _show_lengths(numbers: dict[str, Any]) -> None:
             print(f"  {unit:<12}{row}{found['total']:>13,}")
     if not numbers["tokens"]:
         print(f"  (tokens as well, once there is {TOKENIZER})")
+
+
+def _corpus(config: DatasetConfig, source: Source) -> dict[str, int]:
+    """What the set brings a language model: its training text, whether labelled or not."""
+    tally = Tally()
+    for _ in read_documents(source.text_rows("train"), config, tally, labelled=False):
+        pass
+    return {"documents": len(tally.characters), "characters": sum(tally.characters)}
 
 
 def _tokens(texts: list[str]) -> dict[str, int]:

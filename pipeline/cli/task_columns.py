@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pipeline.base.errors import UserError
 from pipeline.config.dataset import DatasetConfig
 from pipeline.config.read import parse
+from pipeline.text.documents import clean
 from pipeline.text.sources.read import Source
 
 LOOK_AT = 1000  # rows
@@ -46,7 +47,9 @@ def describe_columns(file: Path, kind: str) -> list[Column]:
     values: dict[str, list[str]] = {}
     for row in islice(Source(config, file.parent, {"train": file}).rows("train"), LOOK_AT):
         for name, value in row.values.items():
-            values.setdefault(str(name), []).append("" if value is None else str(value))
+            values.setdefault(str(name), []).append("" if value is None else clean(str(value)))
+    if not values:
+        raise UserError(f"{file}: its rows hold no columns")
     return [_column(name, found) for name, found in values.items()]
 
 

@@ -10,11 +10,13 @@ from typing import Any
 from pipeline.base.errors import UserError
 from pipeline.config.chosen import CONFIGS, FOLDERS, choice, chosen
 from pipeline.config.classifier import ClassifierConfig
+from pipeline.planning.made import read_by, require_made
 
 CANDIDATES = 8
 # What tuning starts from, beside the model of the first direction.
 NEEDED = (Path("data/prepared/task/labels.json"), Path("data/tokens/task/train"))
 MODELS = Path("models/domain")
+MAKE_IT = "dvc repro finetune_lm tokenise@task"
 
 
 def add_parser(subparsers: Any) -> None:
@@ -54,9 +56,8 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"--folds {args.folds} leaves nothing to judge by; ask for 2 or more")
     for needed in (*NEEDED, MODELS / choice("directions")[0]):
         if not needed.exists():
-            raise UserError(
-                f"{needed}: is not there, and tuning starts from it; run `dvc repro finetune_lm tokenise@task` first"
-            )
+            raise UserError(f"{needed}: is not there, and tuning starts from it; run `{MAKE_IT}` first")
+    require_made(read_by("finetune_classifier", choice("directions")[0]), MAKE_IT)
     words = [name, str(args.candidates), *([str(args.folds)] if args.folds else [])]
     search = subprocess.Popen([sys.executable, "-m", "stages.tune", *words])
     try:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.config.training import Count
+from pipeline.config.numbers import Count, Seed
 
 FOLDER = "blend"  # of the finished blend, in models/classifier beside the folders of the directions
 
@@ -21,4 +21,4 @@ class BlendConfig:
     # ... else the labelled documents themselves: each part of so many is judged by a training on the others.
     folds: Annotated[int, Field(ge=2)] = 5
     # Of the parts.
-    seed: int = 1
+    seed: Seed = 1

@@ -40,6 +40,7 @@ def check_all(values: Mapping[str, Any] | None = None) -> list[Checked]:
     _check_something_to_read(configs)
     _check_lengths(choices, configs)
     _check_objectives(choices, configs)
+    _check_dropouts(choices, configs)
 
     lines = {key: Checked(key, _file(key, getattr(choices, key)), summary(configs[key])) for key in FOLDERS}
     model = "not used" if choices.pretrained == "none" else "the language model to start from"
@@ -174,3 +175,17 @@ def _check_objectives(choices: Choices, configs: Mapping[str, Any]) -> None:
         if known and configs[key].causal is False and (reason := one_way(known[0])):
             file = _file(key, getattr(choices, key))
             raise UserError(f"{file}: `causal: false` does not fit {known[1]}: {reason}; write `causal: auto`")
+
+
+def _check_dropouts(choices: Choices, configs: Mapping[str, Any]) -> None:
+    """`drop_mult` is one factor on all of the network's dropouts, and none can drop everything."""
+    dropouts = {name: rate for name, rate in vars(configs["model"]).items() if name.endswith("dropout")}
+    name = max(dropouts, key=lambda name: dropouts[name])
+    for key in ("pretrain", "finetune_lm", "classifier", "scratch"):
+        factor = 1.0 if configs[key].drop_mult == "auto" else configs[key].drop_mult
+        trained = key == "scratch" or configs["pretrain"].start == "scratch"
+        if trained and dropouts[name] * factor >= 1:
+            raise UserError(
+                f"{_file(key, getattr(choices, key))}: `drop_mult: {factor:g}` times `{name}: {dropouts[name]:g}` of "
+                f"{_file('model', choices.model)} is not below 1; take less than {1 / dropouts[name]:g}"
+            )

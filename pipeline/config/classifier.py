@@ -1,11 +1,10 @@
 """Schema of `configs/classifier/*.yaml`."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from pipeline.config.training import Count, Positive, Share, TrainingConfig
+from pipeline.config.numbers import Count, CountOrNone, Positive, ShareBelow1
+from pipeline.config.training import TrainingConfig
 
 Pool = Literal["last", "max", "mean"]
 
@@ -28,16 +27,16 @@ class ClassifierConfig(TrainingConfig):
     # ... and of which: the last, or all from the embeddings on (Peters et al. 2018, section 3.2, side by side).
     pool_layers: Literal["last", "all"] = "last"
     # Width of the head's hidden layer; 0 for a linear head.
-    head_width: Annotated[int, Field(ge=0)] = 50
+    head_width: CountOrNone = 50
     # Dropout before each linear layer of the head.
-    head_dropout: tuple[Share, ...] = (0.4, 0.1)
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    head_dropout: tuple[ShareBelow1, ...] = (0.4, 0.1)
+    label_smoothing: ShareBelow1 = 0.0
     # balanced: a class counts in inverse proportion to its documents.
     class_weights: Literal["none", "balanced"] = "none"
     # Documents are read in chunks of this many tokens, all of them pooled together ...
     chunk_tokens: Count = 256
     # ... each beginning this many tokens before the last one's end ...
-    overlap: Annotated[int, Field(ge=0)] = 0
+    overlap: CountOrNone = 0
     # ... with gradients through this many last chunks (BPT3C) ...
     gradient_chunks: Count = 2
     # ... and no more than this many tokens of one document; what is left out is counted.

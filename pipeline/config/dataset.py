@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pipeline.config.numbers import Count, Rate, Seed
+
 LOCAL_FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "text", "folder")
 EMBEDDED_PARTS = (
     "generic",
@@ -20,8 +22,8 @@ EMBEDDED_PARTS = (
     "development_task",
 )
 Part = Literal["train", "validation", "test"]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(gt=0)]
+# What a set may bring: its parts, and more text of the kind, which is read behind train where the set is a corpus.
+Given = Literal["train", "validation", "test", "unlabelled"]
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,9 @@ class DatasetConfig:
     # Commit of a hub set, so that tomorrow's rows are today's.
     revision: str | None = None
     # Part -> file name or glob, or a list of them, relative to data/raw/NAME/; `$DATASETS_DIR/...` for files elsewhere.
-    data_files: dict[Part, str | tuple[str, ...]] | None = None
-    # Part -> split of the hub set, for instance {train: train+unsupervised, test: test}.
-    split: dict[Part, str] | None = None
+    data_files: dict[Given, str | tuple[str, ...]] | None = None
+    # Part -> split of the hub set, for instance {train: train, test: test, unlabelled: unsupervised}.
+    split: dict[Given, str] | None = None
     # Files outside the repository (`$DATASETS_DIR`) carry their sha256: file as written in data_files -> hex digest.
     sha256: dict[str, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] | None = None
     # Column or columns that make a document; several are joined by a blank line.
@@ -52,10 +54,11 @@ class DatasetConfig:
     # Where one file holds many documents of plain text: one a line, one a block between blank lines, or one a file;
     # "article" also joins the rows of a hub set: lines, of which ` = Title = ` begins the next article (WikiText).
     documents: Literal["line", "paragraph", "file", "article"] = "line"
-    # Cut from train where the set has no validation part: a share, a number of documents, or 0 for none.
-    validation: Fraction | Count | Literal[0] = 0.1
+    # Cut from train where the set has no validation part: a share, a number of documents, or 0 for none (where a
+    # labelled set is a corpus, its language model is validated all the same, by 2 %).
+    validation: Rate | Count | Literal[0] = 0.1
     # Cut from train where the set has no test part.
-    test: Fraction | Count | None = None
+    test: Rate | Count | None = None
     # Keep this many labelled training documents of each class (few-label work), a sample by seed; null keeps all.
     # A validation part that is cut from train is cut from these, because its labels are used as well.
     labels_per_class: Count | None = None
@@ -68,7 +71,7 @@ class DatasetConfig:
     # Of a task: words separated by spaces? false makes the linear baselines and the search for near-duplicates use
     # character n-grams.
     spaced: bool = True
-    seed: int = 1
+    seed: Seed = 1
 
     def __post_init__(self) -> None:
         if self.path in LOCAL_FORMATS and not self.data_files:

@@ -1,11 +1,9 @@
 """Schema of `configs/hardware/*.yaml`: where it runs, never what comes out."""
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field
-
-from pipeline.config.training import Count
+from pipeline.config.numbers import Count, CountOrNone
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class HardwareConfig:
     # trial on a GPU. It is halved where it does not fit after all.
     micro_batch: Literal["auto"] | Count = "auto"
     # Processes that read data; 0 reads in the training process.
-    workers: Annotated[int, Field(ge=0)] = 0
+    workers: CountOrNone = 0
     # Threads of one process; auto follows the processors this process may use and its quota.
     threads: Literal["auto"] | Count = "auto"
     # Compile the blocks of a Transformer for training (torch.compile; a C++ compiler on a CPU): a minute or two

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.config.training import Count, NotNegative, TrainingConfig
+from pipeline.config.numbers import Count, NotNegative, Rate
+from pipeline.config.training import TrainingConfig
 
 Objective = Literal["causal", "masked", "hybrid", "spans", "prefix", "replaced_tokens"]
-Rate = Annotated[float, Field(gt=0, lt=1)]
 
 
 @dataclass(frozen=True, kw_only=True)

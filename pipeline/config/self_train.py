@@ -1,11 +1,8 @@
 """Schema of `configs/self_train/*.yaml`."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from pydantic import Field
-
-from pipeline.config.training import Positive
+from pipeline.config.numbers import CountOrNone, Positive
 
 FOLDER = "student"  # of the students of all directions, in models/classifier
 
@@ -15,6 +12,6 @@ class SelfTrainConfig:
     """A student of the finished classifier: the same network, trained on what that says of unlabelled documents."""
 
     # Of the domain's text, spread evenly over it. 0: no student; where there are fewer than labelled ones neither.
-    documents: Annotated[int, Field(ge=0)] = 4000
+    documents: CountOrNone = 4000
     # Passes over them and the labelled documents; the other settings are those of configs/classifier/.
     epochs: Positive = 2.0

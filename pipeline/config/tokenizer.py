@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pipeline.config.numbers import Count, Positive, Seed
+
 
 @dataclass(frozen=True)
 class TokenizerConfig:
@@ -13,10 +15,10 @@ class TokenizerConfig:
     # Entries in all: 106 special tokens, 256 bytes, and merges; fewer where the sample is too small.
     vocabulary: Annotated[int, Field(ge=362, le=1_000_000)] = 8192
     # A merge must occur this often in the sample.
-    min_frequency: Annotated[int, Field(ge=1)] = 2
+    min_frequency: Count = 2
     # Text the tokenizer is trained on, in megabytes of UTF-8, a random sample of the whole corpus. Training takes
     # about 5 MB of memory for each where words are spaced, up to 120 MB where they are not (Chinese, genomes).
-    sample_megabytes: Annotated[float, Field(gt=0)] = 20
+    sample_megabytes: Positive = 20
     # Let the domain's training text make up half of the sample; a change of domain then makes a new tokenizer and
     # language model.
     include_domain: bool = False
@@ -25,4 +27,4 @@ class TokenizerConfig:
     # Fold upper case to lower case.
     lowercase: bool = False
     # Draws the sample.
-    seed: int = 1
+    seed: Seed = 1

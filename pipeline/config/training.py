@@ -5,10 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(gt=0)]
+from pipeline.config.numbers import Count, NotNegative, Positive, Seed, Share, ShareBelow1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +18,8 @@ class TrainingConfig:
     learning_rate: Positive = 0.001
     # Peak learning rate of Muon's matrices.
     muon_learning_rate: Positive = 0.02
-    beta1: Share = 0.9
-    beta2: Share = 0.99
+    beta1: ShareBelow1 = 0.9
+    beta2: ShareBelow1 = 0.99
     weight_decay: NotNegative = 0.01
     # Each layer group trains at the rate of the one above it divided by this factor (ULMFiT: 2.6; 1 turns it off).
     discriminative: Annotated[float, Field(ge=1)] = 1.0
@@ -42,4 +39,4 @@ class TrainingConfig:
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     # Steps between two checkpoints of the resume state.
     checkpoint_every: Count = 100
-    seed: int = 1
+    seed: Seed = 1

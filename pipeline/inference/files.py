@@ -142,19 +142,26 @@ class Separated(Table):
             raise UserError(f"{self.name}: line {reader.line_num}: {error}; check the quotes before it") from error
 
     def write(self, sink: BinaryIO, block: Block, columns: Columns) -> None:
-        text = io.StringIO()
-        writer = csv.writer(text, delimiter=self.delimiter, lineterminator="\n")
         if not self.header_written:
             header = self.header or []
-            writer.writerow([*header, *(free_name(name, header) for name in columns)])
+            sink.write(self._line([*header, *(free_name(name, header) for name in columns)]))
             self.header_written = True
         for row, *values in zip(block.rows, *columns.values(), strict=True):
-            writer.writerow([*row, *map(_plain, values)])
-        sink.write(text.getvalue().encode("utf-8"))
+            sink.write(self._line([*row, *map(_plain, values)]))
+
+    def _line(self, fields: list[str]) -> bytes:
+        line = io.StringIO()
+        # Python quotes a field that holds a character of the line's end: a lone carriage return is one to most readers.
+        csv.writer(line, delimiter=self.delimiter, lineterminator="\r\n").writerow(fields)
+        return (line.getvalue().removesuffix("\r\n") + "\n").encode("utf-8")
 
 
 class JsonLines(Table):
     """One JSON object a line."""
+
+    def __init__(self, name: str, column: str) -> None:
+        super().__init__(name, column)
+        self.names: dict[str, str] = {}  # of the new columns, as the first block leaves them free
 
     def blocks(self, source: BinaryIO) -> Iterator[Block]:
         yield from self._blocks(self._rows(source))
@@ -167,6 +174,8 @@ class JsonLines(Table):
                 row = json.loads(line)
             except json.JSONDecodeError as error:
                 raise UserError(f"{self.name}: line {number} is not JSON ({error.msg} at {error.pos})") from error
+            except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+                raise UserError(f"{self.name}: line {number} cannot be read ({error})") from error
             if not isinstance(row, dict):
                 raise UserError(f"{self.name}: line {number} is not an object ({{...}})")
             if self.column not in row:
@@ -177,8 +186,16 @@ class JsonLines(Table):
             yield row, text or ""
 
     def write(self, sink: BinaryIO, block: Block, columns: Columns) -> None:
+        if not self.names:
+            taken = set().union(*block.rows)
+            self.names = {name: free_name(name, taken) for name in columns}
         for row, *values in zip(block.rows, *columns.values(), strict=True):
-            new = {free_name(name, row): _short(value) for name, value in zip(columns, values, strict=True)}
+            new = {self.names[name]: _short(value) for name, value in zip(columns, values, strict=True)}
+            if both := row.keys() & new.keys():
+                raise UserError(
+                    f"{self.name}: `{min(both)}`, which holds the predictions of the rows before, is in a later row "
+                    f"too ({json.dumps(row)[:40]}...); give it to the first row as well, or rename it"
+                )
             line = json.dumps(row | new, ensure_ascii=False)
             # Half a surrogate pair, which JSON can hold and UTF-8 cannot, goes out as the escape that it came in as.
             sink.write(line.encode("utf-8", "backslashreplace") + b"\n")

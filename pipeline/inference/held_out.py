@@ -58,8 +58,7 @@ class HeldOut:
         network = classifier_network(start.model, self.config, classes=len(task.labels))
         title = f"{self.purpose} {start.direction} {number + 1} of {len(self.folds)}"
         train = task.train.subset(train_N)
-        depends = [repr(asdict(self.config)), weights_digest(network), task.tokenizer, repr(train_N.tolist())]
-        depends += [repr(train.targets.tolist()), repr(train.lengths.tolist())]
+        depends = [repr(asdict(self.config)), weights_digest(network), task.tokenizer, train.digest()]
         with ResumeFolder(title, depends, this_rank(), self.resume) as state:
             part = ClassifierTraining(
                 network, train, task.train.subset(NONE), self.config, self.hardware.alone(), title

@@ -16,7 +16,7 @@ from pipeline.classifier.artifact import LoadedClassifier, load_classifier
 from pipeline.config import self_train
 from pipeline.config.blend import FOLDER
 from pipeline.text.tokenizer import encode, load
-from pipeline.training.environment import resolve_precision
+from pipeline.training.environment import absent, resolve_precision
 
 if TYPE_CHECKING:
     from pipeline.linear.artifact import Blend
@@ -52,6 +52,8 @@ class Predictor:
         """`device`: a torch device type, auto for CUDA where there is one; `batch_tokens`: None by the device."""
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
+        if name := absent(device):
+            raise UserError(f"device {device}: torch sees no {name}; use auto, or install a build of torch for it")
         self.device = device
         self.precision = resolve_precision(precision, device)
         self.batch_tokens = batch_tokens or BATCH_TOKENS.get(device, BATCH_TOKENS["cpu"])

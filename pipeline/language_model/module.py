@@ -78,9 +78,9 @@ class LanguageModelModule(TrainingModule):
             return {}
         self.network.eval()
         total = torch.zeros(2, dtype=torch.float64, device="cpu" if self.device.type == "mps" else self.device)
-        parts = (part.split(self.micro_batch) for part in (self.validation_NT1, self.validation_seeds_N))
         with self.trainer.precision_plugin.forward_context():
-            for (windows_BT1, seeds_B), weight in self.shared_out(list(zip(*parts, strict=True))):
+            for numbers, weight in self.shared_out(len(self.validation_NT1)):
+                windows_BT1, seeds_B = self.validation_NT1[numbers], self.validation_seeds_N[numbers]
                 sums = self.losses.measured_sum(windows_BT1.to(self.device), seeds_B.to(self.device))
                 total += weight * torch.stack([part.to(total.device, torch.float64) for part in sums])
         self.network.train()

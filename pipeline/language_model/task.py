@@ -43,11 +43,13 @@ def task_of(
     tokenizer: Path,
     companion: Path | None,
     counts_V: Tensor | None = None,
+    *,
+    reverse: bool = False,
 ) -> LanguageModelTask:
     """Put the config's objective to `network`.
 
     companion: fills what an earlier stage trained beside it. counts_V: how often each token occurs in the corpus, which
-    `bag_of_words` asks for; None: all alike.
+    `bag_of_words` asks for; None: all alike. reverse: text is read backward.
     """
     if reason := unsuitable(config.objective, reading(network.settings)):
         raise UserError(f"`objective: {config.objective}` does not fit this language model: {reason}")
@@ -56,12 +58,13 @@ def task_of(
     if isinstance(network, AWDLSTM):
         return LanguageModelTask(network, network, CarriedLosses(network))
     if config.objective == "replaced_tokens":
-        return _replaced_tokens(network, config, tokenizer, companion)
+        return _replaced_tokens(network, config, tokenizer, companion, reverse)
     made = objective(
         config.objective,
         vocabulary=network.vocabulary,
         mask_rate=config.mask_rate,
         begins_V=_begins(config, tokenizer),
+        reverse=reverse,
         masked_share=config.masked_share,
         span_length=config.span_length,
     )
@@ -72,10 +75,10 @@ def task_of(
 
 
 def _replaced_tokens(
-    network: Network, config: LanguageModelConfig, tokenizer: Path, companion: Path | None
+    network: Network, config: LanguageModelConfig, tokenizer: Path, companion: Path | None, reverse: bool
 ) -> LanguageModelTask:
     assert isinstance(network, Transformer)  # `ulmfit check` has refused the others
-    masking = Masking(network.vocabulary, config.mask_rate, _begins(config, tokenizer))
+    masking = Masking(network.vocabulary, config.mask_rate, _begins(config, tokenizer), reverse=reverse)
     detection = ReplacedTokenDetection(network, masking, config.seed)
     beside = detection.companion()
     if companion is not None:

@@ -136,7 +136,8 @@ class LanguageModelRun:
             initialise(network)
         config, corpus = self.config, self.corpora.train
         counts_V = torch.from_numpy(token_counts(corpus)) if config.bag_of_words else None
-        task = task_of(network, config, self.tokenizer, companion, counts_V)
+        backward = self.direction == "backward"
+        task = task_of(network, config, self.tokenizer, companion, counts_V, reverse=backward)
         task.trainee.set_drop_mult(config.dropout_factor(corpus.tokens))
         plan = self._plan(network)
         place.refuse_idle(plan.batch)

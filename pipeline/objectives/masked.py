@@ -15,9 +15,12 @@ MASKED_OF_TEN, RANDOM_OF_TEN = 8, 1  # the tenth that is left stays as it was
 class Masking:
     """Which tokens are hidden, and what stands in their place."""
 
-    def __init__(self, vocabulary: int, rate: float, begins_V: Tensor | None = None) -> None:
-        """Hide `rate` of the tokens of a row; whole words with `begins_V` (see `words.word_begins`)."""
-        self.vocabulary, self.rate, self.begins_V = vocabulary, rate, begins_V
+    def __init__(self, vocabulary: int, rate: float, begins_V: Tensor | None = None, *, reverse: bool = False) -> None:
+        """Hide `rate` of the tokens of a row; whole words with `begins_V` (see `words.word_begins`).
+
+        reverse: rows are read backward, from their last token to their first.
+        """
+        self.vocabulary, self.rate, self.begins_V, self.reverse = vocabulary, rate, begins_V, reverse
 
     def count(self, length: int) -> int:
         """How many of `length` tokens are hidden: one at least."""
@@ -32,6 +35,8 @@ class Masking:
         if self.begins_V is None:
             return choose(seeds_B, Purpose.PLACES, allowed_BT, count)
         begins_BT = self.begins_V.to(tokens_BT.device)[tokens_BT]
+        if self.reverse:  # what begins a word is the last that is read of it
+            begins_BT = begins_BT.roll(1, dims=1)
         return choose_words(seeds_B, words_of(begins_BT, min(LONGEST, count)), allowed_BT, count)
 
     def hide(self, tokens_BT: Tensor, places_BT: Tensor, seeds_B: Tensor) -> Tensor:

@@ -23,6 +23,8 @@ class Options:
     mask_rate: float = 0.15
     # Which tokens begin a word, bool (V), to mask whole words (`words.word_begins`); None masks tokens one by one.
     begins_V: Tensor | None = None
+    # Rows are read backward.
+    reverse: bool = False
     # Share of the rows that hybrid masks.
     masked_share: float = 0.5
     # Mean length of the spans that are taken out, in tokens.
@@ -31,7 +33,7 @@ class Options:
     @property
     def masking(self) -> Masking:
         """Which tokens are hidden, and how."""
-        return Masking(self.vocabulary, self.mask_rate, self.begins_V)
+        return Masking(self.vocabulary, self.mask_rate, self.begins_V, reverse=self.reverse)
 
 
 OBJECTIVES: dict[str, Callable[[Options], Objective]] = {

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pipeline.base.errors import UserError
 from pipeline.objectives.example import Example
 from pipeline.objectives.noise import Purpose, choose
 from pipeline.text.specials import BOS, SENTINELS, SPECIALS
@@ -44,13 +45,13 @@ class Spans:
         """The tokens taken out, a sentinel for each span, and the last sentinel.
 
         Raises:
-            ValueError: if there are not enough sentinels for so many tokens, or fewer than two tokens.
+            UserError: if there are not enough sentinels for so many tokens, or fewer than two tokens.
         """
         counts = self.counts(length)
         return counts.taken + counts.spans + 1
 
     def examples(self, windows_BT1: Tensor, seeds_B: Tensor) -> list[Example]:
-        """One example of all rows; `ValueError` as `targets`."""
+        """One example of all rows; `UserError` as `targets`."""
         tokens_BT = windows_BT1[:, :-1]
         rows, length = tokens_BT.shape
         taken_BT = self._taken(seeds_B, length)
@@ -75,15 +76,15 @@ class Spans:
     measured = examples
 
     def counts(self, length: int) -> Counts:
-        """How many of `length` tokens are taken out, and in how many spans; `ValueError` as `targets`."""
+        """How many of `length` tokens are taken out, and in how many spans; `UserError` as `targets`."""
         if length < 2:
-            raise ValueError("span corruption needs 2 tokens at least: one to take out and one to leave")
+            raise UserError("`objective: spans` needs a `length` of 2 at least: a token to take out and one to leave")
         if (counts := self._counts(length)).spans < SENTINELS:
             return counts
         longest = next(tokens for tokens in count(2) if self._counts(tokens + 1).spans >= SENTINELS)
-        raise ValueError(
+        raise UserError(
             f"`length: {length}` makes {counts.spans} spans, but the {SENTINELS} sentinels serve {SENTINELS - 1}; "
-            f"the longest length is {longest}"
+            f"take a lower `mask_rate`, a longer `span_length` or a `length` of at most {longest}"
         )
 
     def _counts(self, length: int) -> Counts:

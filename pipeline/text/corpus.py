@@ -29,6 +29,7 @@ from pipeline.text.splits import key, size_of
 
 Keys = NDArray[np.uint64]
 PARTS: tuple[Part, ...] = ("train", "validation")
+VALIDATION = 0.02  # of the text of a labelled set that sets no documents apart for its classifier
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def prepare_corpus(config: DatasetConfig, source: Source, out: Path, task: Task,
         written = {part: stack.enter_context(_Written(out / f"{part}.parquet")) for part in PARTS}
         for part in given:
             tally, repeats = Tally(), Counter(dict.fromkeys(task.held_out, 0))
-            documents = read_documents(source.rows(part), config, tally, labelled=False)
+            documents = read_documents(source.text_rows(part), config, tally, labelled=False)
             keys = _spool(_apart(documents, task, repeats), spool, config.seed)
             rows[part], removed[part] = tally.audit(), dict(repeats)
             if not len(keys):
@@ -131,6 +132,8 @@ def _homes(keys: Keys, part: Part, cut: bool, config: DatasetConfig) -> Iterator
     Copies of a text have one key; those at the border go to train together.
     """
     order = np.sort(keys)[: config.max_documents]
-    border = order[min(size_of(config.validation, len(order)) if cut else 0, len(order) - 1)]
+    # 0 of a labelled set is about its labels.
+    share = config.validation or (VALIDATION if config.label is not None else 0)
+    border = order[min(size_of(share, len(order)) if cut else 0, len(order) - 1)]
     for number in keys:
         yield None if number > order[-1] else "validation" if number < border else part

@@ -123,7 +123,7 @@ def _name(value: Any, row: Row, config: DatasetConfig) -> str:
     """A label as a word; a number is looked up in `label_names` where the config has them."""
     if value is None:
         return ""
-    name = str(value).strip()
+    name = clean(str(value))
     if config.label_names is None or not name:
         return name
     if not name.isdecimal() or int(name) >= len(config.label_names):

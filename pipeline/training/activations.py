@@ -28,7 +28,8 @@ def kept_bytes(settings: ModelSettings, length: int, precision: str) -> int:
     Recomputation in Large Transformer Models", section 4, adds the same tensors up by hand).
     """
     if isinstance(settings, LSTMSettings):  # torch's kernel keeps a workspace whose size only it knows: it really runs
-        return _of_a_row(settings, LSTM_TOKENS, precision) * length // LSTM_TOKENS
+        tokens = min(LSTM_TOKENS, settings.max_positions)
+        return _of_a_row(settings, tokens, precision) * length // tokens
     tokens = min(length, settings.max_positions)
     with FakeTensorMode():
         one, two = (_of_a_row(replace(settings, layers=layers), tokens, precision) for layers in (1, 2))

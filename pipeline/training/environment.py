@@ -68,6 +68,15 @@ def resolve_device(accelerator: str) -> str:
     return "cuda" if accelerator == "gpu" else accelerator
 
 
+def absent(device: str) -> str | None:
+    """The name of a device type's hardware where torch sees none; None where it is there."""
+    if device == "cuda":
+        return None if torch.cuda.is_available() else "GPU"
+    if device == "mps":
+        return None if torch.backends.mps.is_available() else "Apple GPU"
+    return None
+
+
 @cache
 def peak_flops(device: str, precision: str) -> float:
     """Peak FLOP/s: the data sheet's for a known GPU, a matrix product's best for anything else."""

@@ -6,7 +6,7 @@ The sequences of a step are shared out over the processes and cut into micro bat
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any, ClassVar, TypeVar
 
@@ -20,7 +20,6 @@ from pipeline.base.errors import UserError
 from pipeline.training.resume import ResumeFolder
 from pipeline.training.sharding import Sharded, whole
 
-Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
@@ -147,14 +146,18 @@ class GlobalBatch(pl.LightningModule, ABC):
         self.sharded.give_back()
         return measured
 
-    def shared_out(self, parts: Sequence[Part]) -> Iterator[tuple[Part, float]]:
-        """This process's parts of what is measured, and their weights.
+    def shared_out(self, items: int) -> Iterator[tuple[Tensor, float]]:
+        """Numbers of what this process measures of so many items, micro batch by micro batch, and their weights.
 
-        All processes get equally many, as sharded ones gather weights together: the first part again, at weight 0.
+        Which items are a process's does not depend on the micro batch, which may be another's half. Sharded processes
+        gather weights together, so all get equally many micro batches: the first item once more, at weight 0.
         """
-        for first in range(0, len(parts), self.trainer.world_size):
-            mine = first + self.global_rank
-            yield (parts[mine], 1.0) if mine < len(parts) else (parts[0], 0.0)
+        world = self.trainer.world_size
+        mine = torch.arange(items)[self.global_rank :: world].split(self.micro_batch)
+        of_the_first = -(-items // world)
+        for number in range(-(-of_the_first // self.micro_batch)):
+            there = number < len(mine) and len(mine[number]) > 0
+            yield (mine[number], 1.0) if there else (torch.zeros(1, dtype=torch.int64), 0.0)
 
     # What fits into memory.
 

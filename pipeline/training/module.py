@@ -64,6 +64,7 @@ class TrainingModule(GlobalBatch):
         self.curve: list[Row] = []
         self.optimizer_state: dict[str, Any] | None = None  # of a resumed phase, until the optimiser exists
         self.phase = Phase("", 0)
+        self.asked_to_stop = False  # after a phase's last step
         self.schedule: Callable[[TrainingConfig, int, int], float] = rate
 
     # The life of a phase.
@@ -148,12 +149,12 @@ class TrainingModule(GlobalBatch):
         elif self.global_rank == 0:
             self.progress.update(1)
         if self.stop.agreed():
-            self._stop_here()
+            self.stop_here()
 
     def on_train_end(self) -> None:
         """Close the progress line and count the time of this part of the run."""
         self.position.seconds += time.monotonic() - self.started
-        self.stop.finish()
+        self.asked_to_stop = self.stop.finish()
         if self.global_rank == 0:
             self.progress.__exit__(None, None, None)
         if self.sharded is not None:
@@ -201,7 +202,8 @@ class TrainingModule(GlobalBatch):
             last = next((r["validation_loss"] for r in reversed(self.curve) if "validation_loss" in r), None)
             self.progress.update(1, **shown, **({} if last is None else {"validation": f"{last:.3f}"}))
 
-    def _stop_here(self) -> None:
+    def stop_here(self) -> None:
+        """Keep the state and end the run, as somebody has asked for."""
         if not self._checkpoints(self.position.step):
             self.save_state()
         if self.global_rank:

@@ -70,6 +70,14 @@ class MuonAdamW(torch.optim.Optimizer):
     def __init__(self, groups: list[dict[str, Any]], beta1: float, beta2: float, eps: float = 1e-8) -> None:
         super().__init__(groups, {"beta1": beta1, "beta2": beta2, "eps": eps})
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the state of `state_dict`, each tensor to its parameter's device."""
+        super().load_state_dict(state_dict)
+        # torch and Lightning leave `step` where it was saved, and the fused rule wants it beside the others.
+        for parameter, state in self.state.items():
+            if "step" in state:
+                state["step"] = state["step"].to(parameter.device)
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Apply one update from the gradients at hand; Lightning passes a closure, which is called first."""

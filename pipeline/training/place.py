@@ -10,7 +10,7 @@ from pipeline.base.errors import UserError
 from pipeline.config.hardware import HardwareConfig
 from pipeline.models.settings import ModelSettings
 from pipeline.training.activations import kept_bytes
-from pipeline.training.environment import resolve_device, resolve_precision, usable_processors
+from pipeline.training.environment import absent, resolve_device, resolve_precision, usable_processors
 
 SHARE_OF_MEMORY = 0.25  # of the device's memory, for activations; the rest is weights, optimiser, text and other work
 
@@ -26,9 +26,7 @@ class Place:
     def device(self) -> str:
         """The torch device type: cpu, cuda or mps."""
         device = resolve_device(self.hardware.accelerator)
-        missing = {"cuda": not torch.cuda.is_available(), "mps": not torch.backends.mps.is_available()}
-        if missing.get(device):
-            name = {"cuda": "GPU", "mps": "Apple GPU"}[device]
+        if name := absent(device):
             raise UserError(
                 f"hardware: `accelerator: {self.hardware.accelerator}`, but torch sees no {name}; "
                 "use `accelerator: auto`, or install a build of torch for it"

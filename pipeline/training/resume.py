@@ -96,7 +96,7 @@ class ResumeFolder:
     def load(self) -> dict[str, Any] | None:
         """The newest state that can be read, or None for a fresh run."""
         for path in reversed(self._states()):
-            with suppress(RuntimeError, EOFError, OSError, KeyError):
+            with suppress(Exception):  # of half a dozen kinds, by where in the file the damage is
                 return torch.load(path, map_location="cpu", weights_only=True)
             print(f"  {path}: cannot be read, going back to the state before it", file=sys.stderr)
         return None

@@ -71,7 +71,10 @@ def run_phases(
     module.tries = place.tries_micro_batch
     state = resume.load() if resume else None
     if state is not None:
+        given = module.micro_batch
         module.load_state(state, this_rank(), place.processes)
+        if place.hardware.micro_batch != "auto":  # by who may have been told that the former one does not fit
+            module.micro_batch = given
         module.tries = False
         if this_rank() == 0:
             print(f"  going on from step {state['step']} of phase {state['phase'] + 1} of {len(phases)}")
@@ -94,8 +97,12 @@ def run_phases(
             batch_size=None,
             num_workers=place.hardware.workers,
             pin_memory=place.device == "cuda",
+            # The workers share the corpus with this process; Python 3.14 would send them a copy of everything.
+            multiprocessing_context="fork" if place.hardware.workers else None,
         )
         _fit(_trainer(place), module, loader)
+        if module.asked_to_stop and number + 1 < len(phases):
+            module.stop_here()
 
 
 def search_rates(

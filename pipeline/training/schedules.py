@@ -16,8 +16,9 @@ def rate(config: TrainingConfig, step: int, steps: int) -> float:
 def _slanted_triangular(config: TrainingConfig, step: int, steps: int) -> float:
     """Howard & Ruder 2018, equation 3: a short climb, a long fall, never below peak / ratio."""
     cut = max(1, math.floor(steps * config.warmup))
+    fall = cut * (1 / config.warmup - 1) if config.warmup else steps - cut
     # The paper counts t from 0 and starts at peak / ratio.
-    p = step / cut if step < cut else 1 - (step - cut) / max(1, cut * (1 / config.warmup - 1))
+    p = step / cut if step < cut else 1 - (step - cut) / max(1, fall)
     return (1 + max(0.0, p) * (config.ratio - 1)) / config.ratio
 
 

@@ -39,10 +39,12 @@ class StopRequest:
         before[1].wait()
         return bool(before[0])
 
-    def finish(self) -> None:
-        """Leave no collective behind."""
-        if self.pending is not None:
-            self.pending[1].wait()
+    def finish(self) -> bool:
+        """Leave no collective behind; whether one of the signals has come by the last step."""
+        if self.pending is None:
+            return False
+        self.pending[1].wait()
+        return bool(self.pending[0])
 
     def _notice(self, number: int, _: FrameType | None) -> None:
         if self.number and number == signal.SIGINT:  # asked twice: at once

@@ -110,6 +110,11 @@ def test_left_overs_of_a_killed_run_do_not_get_into_a_folder(tmp_path: Path) -> 
     assert names(tmp_path / "model") == ["weights"]
 
 
+def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a folder; name a file"), files.whole_file(tmp_path):
+        pytest.fail("nothing should be written")
+
+
 def test_json_depends_on_the_value_alone(tmp_path: Path) -> None:
     files.write_json(tmp_path / "one", {"b": 1, "a": "é"})
     files.write_json(tmp_path / "two", {"a": "é", "b": 1})

@@ -78,11 +78,6 @@ def test_a_corpus_of_many_tokens_is_reached_to_its_end() -> None:
     assert set((np.diff(starts) % 10**12).tolist()) == {10**11}
 
 
-def test_streams_begin_once() -> None:
-    plan = StreamPlan(100, length=10, batch_tokens=30, seed=1)
-    assert [step for step in range(200) if plan.first_of_stream(step)] == [0]
-
-
 def test_a_corpus_shorter_than_a_batch_is_refused_in_one_line() -> None:
     with pytest.raises(UserError, match="fewer than one batch"):
         StreamPlan(20, length=8, batch_tokens=24, seed=1)

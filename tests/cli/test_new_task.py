@@ -68,7 +68,7 @@ def test_a_file_is_copied_tracked_described_and_chosen(
     assert "/my_tickets_1" in (house / "data/raw/.gitignore").read_text()
     settings = load(DatasetConfig, house / "configs/dataset/my_tickets_1.yaml")
     assert (settings.path, settings.text, settings.label) == ("csv", "body", "topic")
-    assert (settings.validation, settings.test, settings.spaced) == (0.1, 0.2, True)
+    assert (settings.validation, settings.test, settings.spaced) == (0, 0.2, True)
     lines = (house / "configs/config.yaml").read_text()
     assert YAML(typ="safe").load(lines) == {
         "generic": "lines", "domain": "none", "task": "my_tickets_1", "model": "small"
@@ -86,6 +86,33 @@ def test_enough_text_adapts_the_language_model_as_well(house: Path) -> None:
     write(house, "long.csv", table(number=100, words=400))
     main(["new-task", "long.csv", "--text", "body", "--label", "topic"])
     assert YAML(typ="safe").load((house / "configs/config.yaml").read_text())["domain"] == "long"
+
+
+def test_text_without_labels_counts_for_the_language_model(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows of the file that lack a label, and a file of such text."""
+    rows = table(number=100, words=40)
+    blank = "".join(line.rsplit(",", 1)[0] + ",\n" for line in table(number=900, words=40).splitlines()[1:])
+    write(house, "partly.csv", rows + blank)
+    write(house, "labelled.csv", rows)
+    write(house, "more.csv.gz", PACK[".gz"](table(number=900, words=40).encode()))
+    main(["new-task", "partly.csv", *GOOD])
+    assert "1,000 documents" in capsys.readouterr().out
+    main(["new-task", "labelled.csv", *GOOD])
+    assert "--unlabelled FILE" in capsys.readouterr().out
+    main(["new-task", "labelled.csv", *GOOD, "--unlabelled", "more.csv.gz", "--name", "both"])
+    assert "1,000 documents" in capsys.readouterr().out
+    assert YAML(typ="safe").load((house / "configs/config.yaml").read_text())["domain"] == "both"
+    assert load(DatasetConfig, house / "configs/dataset/both.yaml").data_files == {
+        "train": "train.csv", "unlabelled": "unlabelled.csv.gz"
+    }  # fmt: skip
+    assert (house / "data/raw/both/unlabelled.csv.gz").is_file(), "each file keeps its own compression"
+
+
+def test_labels_are_set_apart_only_where_there_are_enough_to_judge_by(house: Path) -> None:
+    for rows, share in ((100, 0), (2 * new_task.MANY_LABELS, new_task.VALIDATION_SHARE)):
+        write(house, f"rows_{rows}.csv", table(number=rows, words=2))
+        main(["new-task", f"rows_{rows}.csv", *GOOD])
+        assert load(DatasetConfig, house / f"configs/dataset/rows_{rows}.yaml").validation == share
 
 
 def test_who_has_thousands_of_labels_hears_of_the_recipe_for_them(
@@ -223,6 +250,13 @@ def test_where_dvc_fails_nothing_stays_behind(house: Path, dvc: None, monkeypatc
     (house / ".dvc").rename(house / "elsewhere")
     before = everything(house)
     monkeypatch.setenv("ULMFIT_DEBUG", "1")
-    with pytest.raises(UserError, match="`dvc add data/raw/a` failed"):
+    with pytest.raises(UserError, match="`dvc add data/raw/a` failed: you are not inside of a DVC repository"):
         main(["new-task", "a.csv", *GOOD])
     assert everything(house) == before
+
+
+def test_half_a_character_in_an_example_is_shown_all_the_same(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(house, "cut.jsonl", "".join(json.dumps({"text": f"cut \ud83d {n}", "label": n % 2}) + "\n" for n in range(9)))
+    with pytest.raises(SystemExit):
+        main(["new-task", "cut.jsonl"])
+    assert "cut \ufffd 0" in capsys.readouterr().out

@@ -189,3 +189,34 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(model: Path, tmp_path: Pa
     assert b"Traceback" not in errors
     assert b"BrokenPipe" not in errors
     assert waited < 60, "far from the promised 4 seconds, even on a busy machine"
+
+
+def test_a_folder_for_the_output_is_refused_before_any_work(
+    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in.txt").write_text("a\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", str(tmp_path / "in.txt"), "--model", str(model), "--output", str(tmp_path)])
+    assert ended.value.code == 1
+    assert capfd.readouterr().err.endswith(f"error: {tmp_path}: is a folder; name a file that is to be written\n")
+
+
+def test_an_output_that_is_a_link_or_a_pipe_stays_one(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("a\n")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    os.mkfifo(tmp_path / "pipe")
+    words = [sys.executable, "-m", "pipeline.cli.main", "predict", str(tmp_path / "in.txt"), "--model", str(model)]
+    reader = subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE)
+    subprocess.run([*words, "--output", str(tmp_path / "pipe")], check=True, capture_output=True)
+    through = reader.communicate(timeout=60)[0]
+    subprocess.run([*words, "--output", str(tmp_path / "link")], check=True, capture_output=True)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == through != b""
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a CUDA device")
+def test_a_device_that_is_not_there_is_one_line(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in.txt").write_text("a\n")
+    with pytest.raises(SystemExit):
+        main(["predict", str(tmp_path / "in.txt"), "--model", str(model), "--device", "cuda"])
+    assert "error: device cuda: torch sees no GPU; use auto" in capfd.readouterr().err

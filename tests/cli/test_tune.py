@@ -1,14 +1,17 @@
 """`ulmfit tune` refuses what cannot end well before anything is trained, and otherwise starts the search."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from pipeline.cli.main import main
-from tests.choices import write_choices
+from pipeline.config.read import read_yaml
+from tests.choices import replace_in, write_choices
 
 MODEL, LABELS, TOKENS = "models/domain/forward", "data/prepared/task/labels.json", "data/tokens/task/train"
 
@@ -82,6 +85,47 @@ def test_what_cannot_end_well_is_one_line_and_starts_nothing(
     assert ended.value.code == 1
     assert capsys.readouterr().err == f"error: {message}\n"
     assert started == []
+
+
+def lock(task: str) -> str:
+    """dvc.lock as the stages write it that have read the choices of the house, and `task` for the task."""
+    stages = {
+        "prepare_generic": "configs/dataset/corpus.yaml",
+        "prepare_domain": "configs/dataset/none.yaml",
+        "prepare_task": f"configs/dataset/{task}.yaml",
+        "tokenizer": "configs/tokenizer/bpe.yaml",
+        "pretrain@forward": "configs/model/small.yaml configs/pretrain/short.yaml",
+        "finetune_lm@forward": "configs/finetune_lm/short.yaml",
+    }
+    read = {
+        stage: {"cmd": "x", "params": {file: read_yaml(Path(file)) for file in files.split()}}
+        for stage, files in stages.items()
+    }
+    text = io.StringIO()
+    YAML().dump({"schema": "2.0", "stages": read}, text)
+    return text.getvalue()
+
+
+def test_what_was_made_of_another_choice_is_not_tuned_on(
+    started: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("dvc.lock").write_text(lock("reviews"))
+    with pytest.raises(SystemExit) as ended:
+        main(["tune"])
+    assert (ended.value.code, len(started)) == (3, 1)
+    for change in (
+        lambda: replace_in("configs/config.yaml", "task: reviews", "task: orders"),
+        lambda: replace_in("configs/dataset/orders.yaml", "label: state", "label: state\nlabels_per_class: 5"),
+    ):
+        change()
+        with pytest.raises(SystemExit) as ended:
+            main(["tune"])
+        assert (ended.value.code, len(started)) == (1, 1)
+        assert capsys.readouterr().err == (
+            "error: configs/config.yaml: `task: orders` is not, or no longer, what prepare_task has read here; run "
+            "`dvc repro finetune_lm tokenise@task` first\n"
+        )
+        Path("dvc.lock").write_text(lock("orders"))
 
 
 @pytest.mark.parametrize(

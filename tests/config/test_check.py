@@ -81,6 +81,24 @@ WRONG = [
         "configs/tokenizer/bpe.yaml: `vocabulary: many` is not allowed; it should be a whole number",
     ),
     (away(CHOICES), "configs/config.yaml: no such file; run this in the repository's root folder"),
+    (
+        edit("configs/tokenizer/bpe.yaml", "1000", "1000\nseed: -1"),
+        "configs/tokenizer/bpe.yaml: `seed: -1` is not allowed; it should be at least 0",
+    ),
+    (
+        edit("configs/classifier/quick.yaml", "epochs", "head_dropout: [1.0, 0.1]\nepochs"),
+        "configs/classifier/quick.yaml: `head_dropout: 1.0` is not allowed; it should be below 1",
+    ),
+    (
+        both(
+            edit("configs/model/small.yaml", "layers", "dropout: 0.25\nlayers"),
+            edit("configs/finetune_lm/short.yaml", "length", "drop_mult: 4\nlength"),
+        ),
+        (
+            "configs/finetune_lm/short.yaml: `drop_mult: 4` times `dropout: 0.25` of configs/model/small.yaml is not "
+            "below 1; take less than 4"
+        ),
+    ),
     # The data.
     (
         choose(task="none"),

@@ -73,7 +73,7 @@ WRONG = [
     (
         "task",
         "path: csv\ndata_files: {train: a.csv, dev: b.csv}\n",
-        "`data_files: dev` is not allowed; it should be 'train', 'validation' or 'test'",
+        "`data_files: dev` is not allowed; it should be 'train', 'validation', 'test' or 'unlabelled'",
     ),
     (
         "task",
@@ -98,7 +98,7 @@ WRONG = [
         CLASSIFIER + "pooling: [first]\n",
         "`pooling: first` is not allowed; it should be 'last', 'max' or 'mean'",
     ),
-    ("classifier", CLASSIFIER + "head_dropout: [0.1, 2]\n", "`head_dropout: 2` is not allowed; it should be at most 1"),
+    ("classifier", CLASSIFIER + "head_dropout: [0.1, 2]\n", "`head_dropout: 2` is not allowed; it should be below 1"),
     ("hardware", "accelerator: tpu\n", "`accelerator: tpu` is not allowed; it should be 'auto', 'cpu', 'gpu' or 'mps'"),
     ("hardware", "devices: all\n", "`devices: all` is not allowed; it should be 'auto' or a whole number"),
     ("hardware", "devices: 0\n", "`devices: 0` is not allowed; it should be 'auto' or above 0"),

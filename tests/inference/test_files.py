@@ -61,7 +61,7 @@ def test_json_lines_keep_other_fields_and_escapes() -> None:
     texts, written = passed("jsonl", content, label=["a"] * 7, probability=[0.1] * 7)
     assert texts == [*TEXTS, "half \ud800 pair", ""]
     read = [json.loads(line) for line in written.decode().split("\n")[:-1]]
-    assert read[:5] == [row | {"label": "a", "probability": 0.1} for row in rows]
+    assert read[:5] == [row | {"predicted_label": "a", "probability": 0.1} for row in rows], "one name in all rows"
     assert read[5] == {"text": "half \ud800 pair", "label": "x", "predicted_label": "a", "probability": 0.1}
     assert "강가를" in written.decode()
 
@@ -166,6 +166,7 @@ def test_fields_may_be_longer_than_pythons_own_limit() -> None:
         ("csv", b"text,id\na,1\nb\n", r"input: line 3 has 1 fields where the header has 2"),
         ("csv", b'text,id\n"a,1\nb,2\n', r"input: line 3: unexpected end of data; check the quotes"),
         ("tsv", b"text\na\tb\n", r"line 2 has 2 fields.*tabs"),
+        ("jsonl", b'{"text": "a", "n": ' + b"1" * 5000 + b"}", "line 1 cannot be read"),
         ("jsonl", b'{"text": "a"}\n{"text": \n', r"input: line 2 is not JSON"),
         ("jsonl", b'["a"]\n', r"input: line 1 is not an object"),
         ("jsonl", b'{"text": "a"}\n{"texts": "a"}\n', r'input: line 2 has no column `text`; did you mean "texts"'),
@@ -206,3 +207,15 @@ def test_reading_needs_no_arrow_but_for_parquet(tmp_path: Path) -> None:
     check = "import sys, io; from pipeline.inference.files import table; "
     check += "list(table('a.csv', 'text', None).blocks(io.BytesIO(b'text\\na\\n'))); print('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_lone_carriage_return_in_a_field_comes_back_quoted() -> None:
+    _, written = passed("csv", b'text,id\n"one\rtwo",1\n', label=["a"], probability=[0.5])
+    assert written == b'text,id,label,probability\n"one\rtwo",1,a,0.5\n'
+    assert passed("csv", written, label=["a"], probability=[0.5])[0] == ["one\rtwo"]
+
+
+def test_a_given_label_is_never_taken_for_a_prediction() -> None:
+    rows = ['{"text": "a"}'] * FIRST_ROWS + ['{"text": "b", "label": "gold"}']
+    with pytest.raises(UserError, match="`label`, which holds the predictions of the rows before, is in a later row"):
+        passed("jsonl", "\n".join(rows).encode(), label=["x"] * len(rows), probability=[0.5] * len(rows))

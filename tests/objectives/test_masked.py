@@ -118,6 +118,16 @@ def test_words_are_hidden_whole_and_the_count_is_not_passed() -> None:
     assert places_BT.sum(dim=1).tolist() == [30] * 64
 
 
+def test_words_are_hidden_whole_where_text_is_read_backward_too() -> None:
+    begins_V = torch.arange(VOCABULARY) % 4 != 0
+    begins_V[:ORDINARY] = True
+    tokens_BT = windows(64, 200)[:, :-1]
+    places_BT = Masking(VOCABULARY, 0.15, begins_V, reverse=True).places(tokens_BT, seeds(64))
+    words_BT = words_of(begins_V[tokens_BT.flip(1)]).flip(1)  # as they stand in the text
+    for places, words, tokens in zip(places_BT, words_BT, tokens_BT, strict=True):
+        assert torch.equal(torch.isin(words, words[places].unique()) & (tokens >= ORDINARY), places)
+
+
 def test_words_are_taken_in_random_order_where_they_fit() -> None:
     """Literal: go through the words in the order of their keys, skip one that is too long for what is left."""
     generator = torch.Generator().manual_seed(3)

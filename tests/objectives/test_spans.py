@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
+from pipeline.base.errors import UserError
 from pipeline.objectives.example import Example
 from pipeline.objectives.noise import Purpose
 from pipeline.objectives.spans import FIRST_SENTINEL, Spans, _divide
@@ -105,14 +106,14 @@ def test_other_rows_lose_other_spans() -> None:
 @pytest.mark.parametrize(("rate", "span_length"), [(0.15, 3.0), (0.5, 1.0)])
 def test_too_long_a_window_says_how_long_it_may_be(rate, span_length) -> None:
     spans = Spans(rate, span_length)
-    with pytest.raises(ValueError, match="the longest length is") as caught:
+    with pytest.raises(UserError, match="at most") as caught:
         spans.targets(100_000)
     longest = int(str(caught.value).split()[-1])
     corrupted(windows(2, longest), spans)
-    with pytest.raises(ValueError, match=f"is {longest}$"):
+    with pytest.raises(UserError, match=f"at most {longest}$"):
         spans.examples(windows(2, longest + 1), seeds(2))
 
 
 def test_one_token_cannot_be_corrupted() -> None:
-    with pytest.raises(ValueError, match="2 tokens at least"):
+    with pytest.raises(UserError, match="a `length` of 2 at least"):
         Spans().targets(1)

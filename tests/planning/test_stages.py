@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from ruamel.yaml import YAML
 
 from pipeline.base.files import read_json, write_json
+from pipeline.config.read import read_yaml
 from pipeline.planning.devices import DEVICES
 from pipeline.planning.plan import plan
 from pipeline.planning.prepared import MISSING
@@ -84,12 +86,16 @@ def test_tokens_of_another_choice_do_not_count(
     choices: dict[str, Any], house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(copies(house, tmp_path / "locked"))
-    lock = "stages:\n  {}:\n    params:\n      configs/{}.yaml:\n        a: 1\n"
-    made = lock.format("prepare_task", "dataset/tiny") + lock.format("tokenizer", "tokenizer/tiny")[8:]
-    Path("dvc.lock").write_text(made, encoding="utf-8")
+    files = {"prepare_task": "configs/dataset/tiny.yaml", "tokenizer": "configs/tokenizer/tiny.yaml"}
+    stages = {stage: {"params": {file: read_yaml(Path(file))}} for stage, file in files.items()}
+    with Path("dvc.lock").open("w", encoding="utf-8") as lock:
+        YAML().dump({"stages": stages}, lock)
     assert by_name(choices)["scratch"].known
-    write_json("configs/dataset/other.yaml", read_json(Path("configs/dataset/tiny.yaml")))
+    settings = read_json(Path("configs/dataset/tiny.yaml"))
+    write_json("configs/dataset/other.yaml", settings)
     assert not by_name(choices | {"task": "other"})["scratch"].known
+    write_json("configs/dataset/tiny.yaml", settings | {"max_documents": 9})
+    assert not by_name(choices)["scratch"].known
 
 
 def test_stages_that_train_nothing_say_why(choices: dict[str, Any]) -> None:

@@ -206,6 +206,17 @@ def test_a_labelled_sets_own_validation_and_test_parts_stay_closed_to_a_corpus(t
     assert all(text.startswith("train") for text in parts["train"] + parts["validation"])
 
 
+def test_a_corpus_has_the_unlabelled_text_of_a_set_too_and_a_task_does_not(tmp_path: Path) -> None:
+    labelled = [(f"labelled {number}", "ab"[number % 2]) for number in range(20)]
+    write(tmp_path, "train.csv", table([*labelled, ("a row without its label", "")]))
+    write(tmp_path, "more.csv", "text\n" + "".join(f"more {number}\n" for number in range(100)))
+    given = {**CSV, "data_files": {"train": "train.csv", "unlabelled": "more.csv"}, "validation": 0}
+    assert sum(map(len, task(tmp_path, tmp_path / "task", **given).values())) == 20
+    parts = corpus(tmp_path, tmp_path / "corpus", **given)
+    assert {text.split()[0] for text in parts["train"]} == {"labelled", "more", "a"}
+    assert (len(parts["train"]), len(parts["validation"])) == (119, 2), "of a labelled set, 0 is about its labels"
+
+
 def test_a_corpus_that_is_all_held_out_or_blank_is_refused(tmp_path: Path) -> None:
     texts = [document() for _ in range(3)]
     write(tmp_path, "train.txt", "\n".join([*texts, " "]))

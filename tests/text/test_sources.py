@@ -130,9 +130,12 @@ BAD: list[tuple[str, bytes, str]] = [
     ("jsonl", b'{"text": "x"}\n{"text": \n', "line 2: is not JSON"),
     ("jsonl", b'{"text": "x"}\n["x"]\n', "line 2: is not a JSON object"),
     ("jsonl", b"\n\n", "is empty"),
+    ("jsonl", b'{"text": "x"}\n{"text": "y", "n": ' + b"1" * 5000 + b"}\n", "line 2: cannot be read"),
     ("json", b"", "is empty"),
     ("json", b"[]", "empty array"),
     ("json", b'[{"text": "x"},\n{"text": }]', "line 2: is not JSON"),
+    ("json", b"[\n" + b'{"text": "x"},\n' * 10 + b'{"text": oops}\n' + b"\n" * 50 + b"]", "line 12: is not JSON"),
+    ("json", b'[{"text": "x"},\n{"n": ' + b"1" * 5000 + b"}]", "line 2: cannot be read"),
     ("json", b'[{"text": "x"},\n{"text": "y"}', "line 2: expected `,` or `]`"),
     ("json", b'{"rows": []}', 'has no key "data"'),
     ("json", b'"text"', "is neither an array"),
@@ -204,3 +207,31 @@ def test_files_kept_elsewhere_need_the_variable_the_file_and_its_checksum(
 def test_files_outside_the_data_sets_folder_are_refused(name: str) -> None:
     with pytest.raises(UserError, match=r"must lie in data/raw/NAME/"):
         config(path="csv", data_files={"train": name})
+
+
+def test_the_end_of_a_name_tells_the_compression_in_capitals_too(tmp_path: Path) -> None:
+    write(tmp_path, "A.CSV.GZ", PACK[".gz"](CONTENT["csv"]()))
+    assert rows(tmp_path, path="csv", data_files={"train": "A.CSV.GZ"}) == DOCUMENTS
+
+
+def test_a_file_of_two_parts_is_refused(tmp_path: Path) -> None:
+    """A glob for train that catches the test file would train on what is to be judged by."""
+    for name in ("a.csv", "test.csv"):
+        write(tmp_path, name, CONTENT["csv"]())
+    with pytest.raises(UserError, match=r"test.csv: is in both train and test; name each part's own files"):
+        rows(tmp_path, path="csv", data_files={"train": "*.csv", "test": "test.csv"})
+    assert len(rows(tmp_path, path="csv", data_files={"train": "a.csv", "test": "test.csv"})) == len(DOCUMENTS)
+
+
+def test_a_folder_where_a_file_belongs_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, "sub/a.csv", CONTENT["csv"]())
+    with pytest.raises(UserError, match=r"sub: is a folder; name the files in it, for instance `sub/\*`"):
+        rows(tmp_path, path="csv", data_files={"train": "sub"})
+
+
+def test_a_damaged_page_of_a_parquet_file_is_one_line(tmp_path: Path) -> None:
+    content = bytearray(_parquet())
+    content[4:60] = b"\xff" * 56  # the index at the end is whole
+    write(tmp_path, "a.parquet", bytes(content))
+    with pytest.raises(UserError, match="is not a whole parquet file"):
+        rows(tmp_path, path="parquet", data_files={"train": "a.parquet"})

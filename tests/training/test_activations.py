@@ -56,6 +56,8 @@ def test_the_count_is_what_a_real_pass_keeps_of_each_further_sequence(name: str,
 
 def test_longer_than_the_positions_counts_as_several_chunks() -> None:
     assert kept_bytes(PLAIN, 96, "fp32") == 2 * kept_bytes(PLAIN, 48, "fp32")
+    short = LSTMSettings(backbone="lstm", layers=1, width=16, hidden=24, max_positions=32)
+    assert kept_bytes(short, 64, "fp32") == 2 * kept_bytes(short, 32, "fp32")
 
 
 def test_the_micro_batch_fills_its_share_of_memory_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,9 @@
 """Promises: a micro batch that does not fit is halved without a trace in the result, or refused in one helpful line."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from pipeline.models.awd_lstm import AWDLSTM
 from pipeline.models.build import Network, build
 from pipeline.models.settings import LSTMSettings, TransformerSettings
 from pipeline.objectives.causal import Causal
+from pipeline.training.gradients import GlobalBatch
 from pipeline.training.module import Phase
 from pipeline.training.place import Place
 from pipeline.training.resume import ResumeFolder
@@ -76,12 +79,12 @@ def share(_phase: int, step: int, rank: int, world: int) -> dict[str, Any]:
 
 
 def train(
-    network: Network, losses: Losses, micro_batch: int, resume: ResumeFolder | None = None
+    network: Network, losses: Losses, micro_batch: int, resume: ResumeFolder | None = None, place: Place = PLACE
 ) -> LanguageModelModule:
     empty = torch.zeros(0, LENGTH + 1, dtype=torch.int64)
     config = PretrainConfig(start="scratch", tokens=1, batch_tokens=BATCH * LENGTH, length=LENGTH)
     module = LanguageModelModule(network, losses, config, micro_batch, "pretrain forward", (empty, empty[:, 0]), 1.0)
-    run_phases(module, [Phase("", STEPS, validates=False)], share, resume=resume, place=PLACE)
+    run_phases(module, [Phase("", STEPS, validates=False)], share, resume=resume, place=place)
     return module
 
 
@@ -151,3 +154,28 @@ def test_a_trial_before_the_first_step_leaves_no_trace(monkeypatch: pytest.Monke
     assert seen[:4] == [8, 4, 2, 2]
     for name, tensor in plain.state_dict().items():
         assert torch.equal(tensor, network.state_dict()[name]), name
+
+
+def test_a_number_that_the_user_gives_counts_for_a_resumed_run_too(tmp_path: Path) -> None:
+    """On a CPU too large a micro batch ends the process without a word, and the user makes it smaller."""
+    with ResumeFolder("stage", ["a"], root=tmp_path) as resume:
+        train(*transformer(None, []), micro_batch=8, resume=resume)
+        for hardware, found in ((PLACE.hardware, 8), (replace(PLACE.hardware, micro_batch=2), 2)):
+            network, losses = transformer(None, [])
+            assert train(network, losses, 2, resume, Place(hardware, "fp32")).micro_batch == found
+
+
+@pytest.mark.parametrize("items", [1, 7, 16])
+@pytest.mark.parametrize("micro_batches", [(4, 4, 4), (4, 2, 1)])
+def test_each_item_is_measured_once_by_whatever_micro_batch_a_process_has(
+    items: int, micro_batches: tuple[int, ...]
+) -> None:
+    seen, passes = [], set()
+    for rank, micro_batch in enumerate(micro_batches):
+        module = SimpleNamespace(trainer=SimpleNamespace(world_size=3), global_rank=rank, micro_batch=micro_batch)
+        parts = list(GlobalBatch.shared_out(module, items))  # type: ignore[arg-type]
+        assert all(1 <= len(numbers) <= micro_batch for numbers, _ in parts)
+        seen += [int(number) for numbers, weight in parts if weight for number in numbers]
+        passes.add(len(parts))
+    assert sorted(seen) == list(range(items))
+    assert len(passes) == 1 or len(set(micro_batches)) > 1, "sharded processes, whose micro batches are equal"

@@ -103,3 +103,17 @@ def test_frozen_parameters_are_left_out_and_vectors_are_not_decayed() -> None:
     groups = parameter_groups(groups_of(layers), [], TrainingConfig(learning_rate=1.0, weight_decay=0.3))
     assert {group["name"] for group in groups} == {"layer 1"}
     assert {group["params"][0].dim(): group["weight_decay"] for group in groups} == {2: 0.3, 1: 0.0}
+
+
+def test_a_loaded_state_is_all_on_the_device_of_its_parameter() -> None:
+    """torch and Lightning leave `step` where the state was saved, and the fused rule refuses two devices."""
+    kept, there = torch.nn.Linear(4, 6), torch.nn.Linear(4, 6, device="meta")
+    made = [
+        MuonAdamW(parameter_groups([("layer", list(layer.parameters()))], [], TrainingConfig()), 0.9, 0.99)
+        for layer in (kept, there)
+    ]
+    kept(torch.ones(2, 4)).sum().backward()
+    made[0].step()
+    made[1].load_state_dict(made[0].state_dict())
+    assert {tensor.device.type for state in made[1].state.values() for tensor in state.values()} == {"meta"}
+    assert {tensor.device.type for state in made[0].state.values() for tensor in state.values()} == {"cpu"}

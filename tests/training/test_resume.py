@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,21 @@ def test_the_newest_state_comes_back_to_the_bit(tmp_path: Path) -> None:
         assert len(list(folder.path.glob("state-*.pt"))) == 2
 
 
-def test_a_damaged_state_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:100],
+        lambda content: b"",
+        lambda content: b"not at all \xff\xfe" * 50,
+        lambda content: content.replace(b"step", b"\xff\xff\xff\xff", 1),
+    ],
+)
+def test_a_damaged_state_is_passed_over_for_the_one_before(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
     with ResumeFolder("stage", ["a"], root=tmp_path) as folder:
         folder.save(0, 10, {"x": torch.ones(3)})
         folder.save(0, 20, {"x": torch.ones(3)})
         newest = sorted(folder.path.glob("state-*.pt"))[-1]
-        newest.write_bytes(newest.read_bytes()[:100])
+        newest.write_bytes(damage(newest.read_bytes()))
         state = folder.load()
         assert state is not None
         assert state["step"] == 10

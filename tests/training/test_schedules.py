@@ -17,8 +17,9 @@ def config(schedule: str, **values: float) -> TrainingConfig:
 
 @pytest.mark.parametrize("schedule", NAMES)
 @pytest.mark.parametrize("steps", [1, 2, 7, 100, 1000])
-def test_every_factor_is_above_zero_and_at_most_one(schedule: str, steps: int) -> None:
-    factors = [rate(config(schedule), step, steps) for step in range(steps)]
+@pytest.mark.parametrize("warmup", [0.0, 0.1, 0.5])
+def test_every_factor_is_above_zero_and_at_most_one(schedule: str, steps: int, warmup: float) -> None:
+    factors = [rate(config(schedule, warmup=warmup), step, steps) for step in range(steps)]
     assert all(0 < factor <= 1 + 1e-12 for factor in factors)
 
 

@@ -37,17 +37,27 @@ def resolve(patterns: str | tuple[str, ...], folder: Path, checksums: dict[str, 
     return paths
 
 
+def named(patterns: str | tuple[str, ...], folder: Path) -> list[Path]:
+    """The same files by their names alone: none under `$DATASETS_DIR/` is looked for or read."""
+    given = (patterns,) if isinstance(patterns, str) else patterns
+    return [path for one in given for path in ([Path(one)] if one.startswith(ELSEWHERE) else _inside(one, folder))]
+
+
 def open_binary(path: Path) -> BinaryIO:
     """Open a file for reading its content: compressed ones (by suffix) are decompressed as they are read."""
-    if path.suffix == ".gz":
-        return cast(BinaryIO, gzip.open(path, "rb"))
-    if path.suffix == ".xz":
-        return cast(BinaryIO, lzma.open(path, "rb"))
-    if path.suffix == ".bz2":
-        return cast(BinaryIO, bz2.open(path, "rb"))
-    if path.suffix == ".zst":
-        return cast(BinaryIO, pyarrow.CompressedInputStream(pyarrow.OSFile(str(path)), "zstd"))
-    return path.open("rb")
+    try:
+        match path.suffix.lower():
+            case ".gz":
+                return cast(BinaryIO, gzip.open(path, "rb"))
+            case ".xz":
+                return cast(BinaryIO, lzma.open(path, "rb"))
+            case ".bz2":
+                return cast(BinaryIO, bz2.open(path, "rb"))
+            case ".zst":
+                return cast(BinaryIO, pyarrow.CompressedInputStream(pyarrow.OSFile(str(path)), "zstd"))
+        return path.open("rb")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error}); check the file's permissions") from error
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.base.errors import UserError, suggest
-from pipeline.config.dataset import DatasetConfig, Part
+from pipeline.config.dataset import DatasetConfig, Given
 from pipeline.text.sources.row import Row
 
 
@@ -22,7 +22,7 @@ class Hub:
             raise self._unreachable(error) from error
 
     @property
-    def parts(self) -> dict[Part, str]:
+    def parts(self) -> dict[Given, str]:
         """The parts that the set gives: those the config names, else those the hub calls so."""
         if self.config.split is not None:
             return self.config.split
@@ -31,10 +31,10 @@ class Hub:
             raise UserError(
                 f"{self.describe}: has no split called train; name one (`split: {{train: ...}}`) of {known}"
             )
-        parts: tuple[Part, ...] = ("train", "validation", "test")
+        parts: tuple[Given, ...] = ("train", "validation", "test")
         return {part: part for part in parts if part in self.splits}
 
-    def rows(self, part: Part) -> Iterator[Row]:
+    def rows(self, part: Given) -> Iterator[Row]:
         """Stream a part's rows; integers of a class column become the set's names. `train+extra` joins splits."""
         for name in self.parts[part].split("+"):
             if name not in self.splits:

@@ -89,9 +89,12 @@ class _Scanner:
                     self.block = BLOCK
                     return value
             except json.JSONDecodeError as error:
+                place = error.pos - self.at  # the window grows from what is read
                 if not self._grow():
-                    self.at = error.pos
+                    self.at += place
                     self.fail(f"is not JSON ({error.msg})")
+            except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+                self.fail(f"cannot be read ({error})")
 
     def fail(self, what: str) -> None:
         """Refuse the file, with the line of the place reached."""

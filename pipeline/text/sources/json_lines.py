@@ -22,6 +22,8 @@ def read_json_lines(path: Path) -> Iterator[Row]:
                 raise UserError(
                     f"{path}: line {number}: is not JSON at column {error.colno} ({error.msg}); mend or remove the line"
                 ) from error
+            except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+                raise UserError(f"{path}: line {number}: cannot be read ({error}); mend or remove the line") from error
             if not isinstance(value, dict):
                 raise UserError(f'{path}: line {number}: is not a JSON object; write {{"text": ..., "label": ...}}')
             empty = False

@@ -18,21 +18,21 @@ BATCH = 1024  # rows
 
 def read_parquet(path: Path) -> Iterator[Row]:
     """Stream the rows of a parquet file; one inside an outer archive is unpacked into a temporary file first."""
-    if path.suffix not in COMPRESSED:
-        with path.open("rb") as file:
-            yield from _read(file, path)
-        return
-    with tempfile.TemporaryFile() as unpacked, open_binary(path) as packed:
-        shutil.copyfileobj(packed, unpacked)
-        unpacked.seek(0)
-        yield from _read(unpacked, path)
+    try:
+        if path.suffix.lower() not in COMPRESSED:
+            with open_binary(path) as file:
+                yield from _read(file, path)
+            return
+        with tempfile.TemporaryFile() as unpacked, open_binary(path) as packed:
+            shutil.copyfileobj(packed, unpacked)
+            unpacked.seek(0)
+            yield from _read(unpacked, path)
+    except (pyarrow.ArrowInvalid, OSError, EOFError) as error:
+        raise UserError(f"{path}: is not a whole parquet file ({error}); copy or download it again") from error
 
 
 def _read(file: BinaryIO, path: Path) -> Iterator[Row]:
-    try:
-        parquet = pyarrow.parquet.ParquetFile(file)
-    except pyarrow.ArrowInvalid as error:
-        raise UserError(f"{path}: is not a whole parquet file ({error}); copy or download it again") from error
+    parquet = pyarrow.parquet.ParquetFile(file)
     if parquet.metadata.num_rows == 0:
         raise UserError(f"{path}: has columns and no rows")
     number = 0

@@ -1,0 +1,58 @@
+"""Whether what the stages have left here was made from the choices as they now stand; dvc.lock tells."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pipeline.base.errors import UserError
+from pipeline.config.chosen import CHOICES, CONFIGS, FOLDERS, read_choices
+from pipeline.config.read import read_yaml
+
+LOCK = Path("dvc.lock")
+# Training stage -> the stages before it, each with the choice whose file it reads; {} is the direction.
+TEXT = (("prepare_generic", "generic"), ("tokenizer", "tokenizer"))
+PRETRAINED = (*TEXT, ("pretrain@{}", "model"), ("pretrain@{}", "pretrain"))
+ADAPTED = (*PRETRAINED, ("prepare_domain", "domain"), ("finetune_lm@{}", "finetune_lm"))
+BEFORE = {
+    "pretrain": TEXT,
+    "finetune_lm": (*PRETRAINED, ("prepare_domain", "domain")),
+    "finetune_classifier": (*ADAPTED, ("prepare_task", "task")),
+    "scratch": (*TEXT, ("prepare_task", "task")),
+}
+
+
+def made(stage: str, choices: Mapping[str, Any], *keys: str) -> bool:
+    """Whether the last run of a stage read the files of these choices, and as they are now.
+
+    Without a lock nobody has run another.
+    """
+    if not LOCK.is_file():
+        return True
+    # The stage's lines alone: all of the file takes half a second.
+    found = re.search(rf"^  {re.escape(stage)}:\n((?:    .*\n)*)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    read = YAML(typ="safe").load(dedent(found[1])).get("params", {}) if found else {}
+    files = [CONFIGS / FOLDERS[key] / f"{choices[key]}.yaml" for key in keys]
+    return all(read.get(file.as_posix()) == read_yaml(file) for file in files)
+
+
+def read_by(stage: str, direction: str) -> list[tuple[str, str]]:
+    """The stages before a training stage, as dvc.lock names them, each with the choice that it reads."""
+    return [(before.format(direction), key) for before, key in BEFORE[stage]]
+
+
+def require_made(stages: Iterable[tuple[str, str]], first: str) -> None:
+    """Refuse what stages, given with the choice that each reads, have made of another choice than today's.
+
+    first: the command that makes it anew, for the message.
+    """
+    choices = read_choices()
+    for stage, key in stages:
+        if not made(stage, choices, key):
+            raise UserError(
+                f"{CHOICES}: `{key}: {choices[key]}` is not, or no longer, what {stage} has read here; "
+                f"run `{first}` first"
+            )
