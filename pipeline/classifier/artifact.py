@@ -28,8 +28,6 @@ class LoadedClassifier:
     multilabel: bool
     direction: str
     tokenizer: Path
-    # Scores are divided by it before they become probabilities.
-    temperature: float = 1.0
 
 
 def save_classifier(
@@ -40,7 +38,6 @@ def save_classifier(
     multilabel: bool,
     direction: str,
     tokenizer: Path,
-    temperature: float = 1.0,
 ) -> None:
     """Write a classifier and a copy of its tokenizer; `folder` is replaced as a whole or left as it was."""
     reading, hidden = network.reading, network.head.hidden
@@ -58,7 +55,6 @@ def save_classifier(
             "max_tokens": reading.max_tokens,
             "causal": reading.causal,
         },
-        "temperature": temperature,
     }
     with whole_folder(folder) as partial:
         save_tensors(partial / MODEL, network)
@@ -74,7 +70,7 @@ def load_classifier(folder: Path | str) -> LoadedClassifier:
     """
     folder = Path(folder)
     config = read_config(folder, CLASSIFIER)
-    _require(folder, config, "labels", "multilabel", "temperature", "head", "reading")
+    _require(folder, config, "labels", "multilabel", "head", "reading")
     head, reading = config["head"], config["reading"]
     _require(folder, head, "pooling", "head_width")
     pool_layers = head.get("pool_layers", "last")  # older folders know no other
@@ -95,7 +91,6 @@ def load_classifier(folder: Path | str) -> LoadedClassifier:
         config["multilabel"],
         config["direction"],
         folder / TOKENIZER,
-        config["temperature"],
     )
 
 

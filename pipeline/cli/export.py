@@ -74,8 +74,8 @@ def _classifier(folder: Path, out: Path) -> str:
     reading, output = network.reading, network.head.output
     readout = Readout(
         pooling=network.pooling,
-        weight_CD=output.weight.detach() / loaded.temperature,
-        bias_C=output.bias.detach() / loaded.temperature,
+        weight_CD=output.weight.detach(),
+        bias_C=output.bias.detach(),
         labels=loaded.labels,
         multilabel=loaded.multilabel,
         causal=reading.causal,

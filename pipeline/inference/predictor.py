@@ -151,7 +151,7 @@ class Predictor:
             for rows_B in _batches(np.minimum(lengths_N, reading.max_tokens), self.batch_tokens):
                 tokens_BT, lengths_B = reading.batch([tokens[row] for row in rows_B])
                 logits_BC = member.network(tokens_BT.to(self.device), lengths_B)
-                probabilities_NC[rows_B] = _normalise(logits_BC.cpu().double() / member.temperature, self.multilabel)
+                probabilities_NC[rows_B] = _normalise(logits_BC.cpu().double(), self.multilabel)
         return probabilities_NC
 
 

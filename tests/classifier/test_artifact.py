@@ -46,14 +46,12 @@ def test_loaded_classifier_gives_the_same_scores_to_the_bit(
         multilabel=True,
         direction="backward",
         tokenizer=folder / "tokenizer.json",
-        temperature=1.5,
     )
     loaded = load_classifier(tmp_path / "again")
-    assert (loaded.labels, loaded.multilabel, loaded.direction, loaded.temperature) == (
+    assert (loaded.labels, loaded.multilabel, loaded.direction) == (
         ("a", "b", "c"),
         True,
         "backward",
-        1.5,
     )
     batch = made.reading.batch(documents(5, 30, 64))
     assert torch.equal(made.eval()(*batch), loaded.network(*batch))

@@ -87,15 +87,6 @@ def test_several_labels_are_those_of_one_half_and_more(tmp_path: Path) -> None:
     assert len({len(labels) for labels in expected}) > 1
 
 
-def test_temperature_divides_the_scores(models: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(models / "forward", tmp_path / "forward")
-    values = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(values | {"temperature": 3.0}))
-    plain = np.log(Predictor.load(models / "forward", device="cpu").predict_proba(TEXTS))
-    cooled = np.exp(plain / 3) / np.exp(plain / 3).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(Predictor.load(folder, device="cpu").predict_proba(TEXTS), cooled, atol=1e-6)
-
-
 @pytest.mark.parametrize("direction", ["forward", "backward"])
 def test_long_texts_are_cut_counted_and_not_tokenised_to_their_end(tmp_path: Path, direction: str) -> None:
     predictor = Predictor.load(saved(tmp_path / direction, direction=direction, max_tokens=16), device="cpu")

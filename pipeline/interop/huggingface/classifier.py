@@ -29,7 +29,7 @@ class Readout:
 
     # One of "last", "mean"; "max" has no counterpart.
     pooling: tuple[str, ...]
-    # Of the linear layer that is the whole head: (C, D) and (C); temperature is in them.
+    # Of the linear layer that is the whole head: (C, D) and (C).
     weight_CD: Tensor
     bias_C: Tensor
     labels: tuple[str, ...]

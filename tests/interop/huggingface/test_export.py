@@ -67,7 +67,7 @@ def classifier(
     multilabel: bool = False,
     **changed: object,
 ) -> Path:
-    """A trained classifier's folder, with a temperature."""
+    """A trained classifier's folder."""
     config = ClassifierConfig(
         epochs=1, learning_rate=0.01, head_width=0, head_dropout=(0.1,), pooling=("last",), chunk_tokens=40
     )
@@ -81,7 +81,6 @@ def classifier(
         multilabel=multilabel,
         direction="forward",
         tokenizer=tokenizer,
-        temperature=1.7,
     )
     return folder
 
@@ -134,7 +133,7 @@ def _probabilities(folder: Path, tokenizer: Path, texts: list[str]) -> Tensor:
     loaded = load_classifier(folder)
     tokens_BT, lengths_B = loaded.network.reading.batch(text_tokenizer.encode(text_tokenizer.load(tokenizer), texts))
     with torch.no_grad():
-        logits_BC = loaded.network(tokens_BT, lengths_B) / loaded.temperature
+        logits_BC = loaded.network(tokens_BT, lengths_B)
     return logits_BC.sigmoid() if loaded.multilabel else logits_BC.softmax(1)
 
 
