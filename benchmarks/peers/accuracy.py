@@ -129,6 +129,7 @@ def command(peer: str, plain: Plain, rows: Path, seed: int, options: argparse.Na
         "--rows": rows,
         "--seed": seed,
         "--threads": options.threads,
+        "--threads-classifier": options.threads_classifier or options.threads,
         "--out": rows.with_name(rows.name.replace("rows", f"answers-{peer}")),
     }
     words = [str(word) for pair in given.items() for word in pair]
@@ -168,7 +169,12 @@ def options_of(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help=default)
     parser.add_argument("--minutes-generic", type=float, default=20, help=f"of pretraining {default}")
     parser.add_argument("--minutes-domain", type=float, default=10, help=f"of domain fine-tuning {default}")
-    parser.add_argument("--threads", type=int, default=4, help=default)
+    parser.add_argument("--threads", type=int, default=4, help=f"of the language models {default}")
+    parser.add_argument(
+        "--threads-classifier",
+        type=int,
+        help="of the classifier, which has no clock; rows of one can be made side by side",
+    )
     parser.add_argument("--score", choices=("validation", "test"), default="test", help=f"which part {default}")
     parser.add_argument("--work", type=Path, default=ROOT / ".benchmarks/peers", help="for what is made on the way")
     parser.add_argument("--again", action="store_true", help="make finished rows anew")

@@ -104,6 +104,7 @@ class FastaiUlmfit:
         self, model: Path, given: Labelled, asked: list[str], options: argparse.Namespace
     ) -> tuple[list[str], dict[str, Any]]:
         """Choose the schedule on a fifth of the labels, then train on all of them."""
+        torch.set_num_threads(options.threads)
         classifier = Classifier(model, sorted(set(given.labels)), options)
         schedule, tried = choose(given, options.seed, SCHEDULES, classifier.answers)
         return classifier.answers(given, asked, schedule), {"tried": tried, "schedule": schedule}

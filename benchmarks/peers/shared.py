@@ -85,7 +85,7 @@ class Peer(Protocol):
     def classify(
         self, model: Path, given: Labelled, asked: list[str], options: argparse.Namespace
     ) -> tuple[list[str], dict[str, Any]]:
-        """Fine-tune on the labels given; the labels of the documents asked, and what to report."""
+        """Fine-tune on the labels given, with `options.threads`; the labels of the documents asked, what to report."""
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
@@ -102,7 +102,8 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--task", type=Path, required=True, help="folder with train.jsonl (text, label), test.jsonl")
     parser.add_argument("--rows", type=Path, required=True, help="JSON list: the rows of train.jsonl that are labelled")
     parser.add_argument("--seed", type=int, default=1, help=f"of the classifier {default}")
-    parser.add_argument("--threads", type=int, default=4, help=default)
+    parser.add_argument("--threads", type=int, default=4, help=f"of the language models {default}")
+    parser.add_argument("--threads-classifier", type=int, default=4, help=f"which has no clock {default}")
     parser.add_argument("--out", type=Path, required=True, help="where the answers go, JSON")
     return parser
 
@@ -112,6 +113,7 @@ def run(peer: Peer, options: argparse.Namespace) -> None:
     given, asked = read_task(options.task, options.rows)
     generic, generic_facts = _stage(peer, "generic", options.generic, None, options.minutes_generic, options)
     domain, domain_facts = _stage(peer, "domain", options.domain, generic, options.minutes_domain, options)
+    options.threads = options.threads_classifier
     started = time.perf_counter()
     answers, facts = peer.classify(domain, given, asked, options)
     write_json(
@@ -123,7 +125,7 @@ def run(peer: Peer, options: argparse.Namespace) -> None:
             "settings": peer.settings(options),
             "generic": generic_facts,
             "domain": domain_facts,
-            "classifier": {**facts, "seconds": round(time.perf_counter() - started, 1)},
+            "classifier": {**facts, "seconds": round(time.perf_counter() - started, 1), "threads": options.threads},
             "versions": {name: version(name) for name in peer.packages},
         },
     )

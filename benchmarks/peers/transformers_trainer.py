@@ -93,6 +93,7 @@ class TransformersTrainer:
         self, model: Path, given: Labelled, asked: list[str], options: argparse.Namespace
     ) -> tuple[list[str], dict[str, Any]]:
         """Choose the learning rate on a fifth of the labels, then train on all of them."""
+        torch.set_num_threads(options.threads)
         classifier = Classifier(model, sorted(set(given.labels)), options)
         rate, tried = choose(given, options.seed, options.rates, classifier.answers)
         found = {"tried": tried, "rate": rate, "epochs": epochs_for(len(given.labels))}

@@ -35,7 +35,8 @@ Its text is too little to adapt a language model to, to teach linear models whic
 student on. More text of the kind helps more than anything else and needs no labels: give it with --unlabelled FILE."""
 NEXT = """
 data/raw/{name}/ holds the files (under DVC) and configs/dataset/{name}.yaml describes them.
-configs/config.yaml now says `task: {name}` and `domain: {domain}`. {why}{generic}
+configs/config.yaml now says `task: {name}` and `domain: {domain}`.
+{why}{generic}
 Next:
   ulmfit check       validates all choices
   dvc repro          trains and evaluates
