@@ -32,16 +32,15 @@ from pipeline.text.prepared import read_labels, read_texts
 
 WORK = ROOT / ".benchmarks/full_size"
 DATA = {"generic": "local_wikipedia", "domain": "local_imdb_domain", "task": "local_imdb"}
-# Stage, its word, and the folder that is there once it is finished.
+LAST = {"pretrain": "samples.json", "finetune_lm": "samples.json", "finetune_classifier": "run.json"}
+# Stage, its word, and the file that it writes last.
 STAGES = (
-    *(("prepare", role, f"data/prepared/{role}") for role in ("task", "domain", "generic")),
-    ("tokenizer", None, "models/tokenizer"),
-    *(("tokenise", role, f"data/tokens/{role}") for role in ("generic", "domain", "task")),
-    ("pretrain", "forward", "models/pretrained/forward"),
-    ("finetune_lm", "forward", "models/domain/forward"),
-    ("finetune_classifier", "forward", "models/classifier/forward"),
+    *(("prepare", role, f"data/prepared/{role}/audit.json") for role in ("task", "domain", "generic")),
+    ("tokenizer", None, "models/tokenizer/tokenizer.json"),
+    *(("tokenise", role, f"data/tokens/{role}/validation/index.json") for role in ("generic", "domain")),
+    ("tokenise", "task", "data/tokens/task/test/index.json"),
+    *((stage, "forward", f"results/{stage}/forward/{last}") for stage, last in LAST.items()),
 )
-TRAINED = ("pretrain", "finetune_lm", "finetune_classifier")
 LAST_STEP = 60.0  # seconds that a stopped stage has for keeping its state
 
 
@@ -69,7 +68,7 @@ def go_on(folder: Path, seconds: float) -> None:
     """Run the stages that are not finished yet; `Stopped` when the time is over before they are."""
     end = monotonic() + seconds
     for stage, word, out in STAGES:
-        if (folder / out).is_dir():
+        if (folder / out).is_file():
             continue
         command = [sys.executable, "-m", f"stages.{stage}", *([word] if word else [])]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -90,7 +89,7 @@ def scored(folder: Path) -> dict[str, Any]:
     test = folder / "data/prepared/task/test.parquet"
     said_NC = Predictor.load(folder / "models/classifier/forward").predict_proba(list(read_texts(test)))
     right_N = said_NC.argmax(axis=1) == np.array(list(read_labels(test)))
-    runs = {stage: read_json(folder / "results" / stage / "forward/run.json") for stage in TRAINED}
+    runs = {stage: read_json(folder / "results" / stage / "forward/run.json") for stage in LAST}
     parameters = read_json(folder / "results/pretrain/forward/metrics.json")["parameters"]
     return {
         "accuracy": float(right_N.mean()),

@@ -3,7 +3,7 @@
 import contextlib
 import io
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from pipeline.classifier.artifact import LoadedClassifier, save_classifier
 from pipeline.classifier.data import InMemory, LabelledDocuments
 from pipeline.classifier.loss import targets
-from pipeline.classifier.network import ClassifierNetwork, classifier_network
+from pipeline.classifier.network import classifier_network
 from pipeline.classifier.train import ClassifierTraining
 from pipeline.config.chosen import CONFIGS
 from pipeline.config.classifier import ClassifierConfig
@@ -95,8 +95,8 @@ class UlmfitClassifier(ClassifierMixin, BaseEstimator):
         classes, numbers_N = np.unique(labels_N, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(f"y holds one class, {classes[0]!r}; a classifier needs at least two classes")
-        self.classes_ = classes
-        self.predictor_ = self._train(texts, numbers_N)
+        predictor = self._train(texts, numbers_N, classes)
+        self.classes_, self.predictor_ = classes, predictor  # both, or as they were
         return self
 
     def predict_proba(self, X: Iterable[str]) -> np.ndarray:
@@ -125,22 +125,19 @@ class UlmfitClassifier(ClassifierMixin, BaseEstimator):
                 tokenizer=file,
             )
 
-    def _train(self, texts: list[str], numbers_N: np.ndarray) -> Predictor:
+    def _train(self, texts: list[str], numbers_N: np.ndarray, classes: np.ndarray) -> Predictor:
         config = self._config()
         start = load_language_model(self.language_model)
         tokens = bpe.encode(bpe.load(start.tokenizer), texts)
-        network = classifier_network(start.model, config, classes=len(self.classes_))
+        network = classifier_network(start.model, config, classes=len(classes))
         reverse = start.direction == "backward"
         train = LabelledDocuments(InMemory(tokens), targets(numbers_N.tolist(), network.classes, False), reverse)
         none = LabelledDocuments(InMemory([]), targets([], network.classes, False), reverse)
         hardware = HardwareConfig(devices=1, threads=torch.get_num_threads())
         with _as_it_was(), contextlib.nullcontext() if self.verbose else contextlib.redirect_stderr(io.StringIO()):
             ClassifierTraining(network, train, none, config, hardware, "fit").run(None)
-        return Predictor([self._trained(network, start.direction, start.tokenizer)])
-
-    def _trained(self, network: ClassifierNetwork, direction: str, tokenizer: Path) -> LoadedClassifier:
-        labels = tuple(str(label) for label in self.classes_)
-        return LoadedClassifier(network, labels, multilabel=False, direction=direction, tokenizer=tokenizer)
+        labels = tuple(str(label) for label in classes)
+        return Predictor([LoadedClassifier(network, labels, False, start.direction, start.tokenizer)])
 
     def _config(self) -> ClassifierConfig:
         """The recipe, with what this estimator's parameters say differently, validated as a config file is."""
@@ -166,8 +163,10 @@ class UlmfitClassifier(ClassifierMixin, BaseEstimator):
 
 def _texts(X: Iterable[str]) -> list[str]:
     """A list of texts, or `ValueError` as scikit-learn expects it."""
-    if isinstance(X, str) or not isinstance(X, Iterable):
+    if isinstance(X, str | Mapping) or not isinstance(X, Iterable):
         raise ValueError("X must be a sequence of texts; for one text write [text]")
+    if getattr(X, "ndim", 1) != 1:
+        raise ValueError('X has columns; give the one that holds the texts, for instance X["text"]')
     texts = list(X)
     if not texts:
         raise ValueError("X holds 0 sample(s) while a minimum of 1 is required")

@@ -1,5 +1,6 @@
 """Promises of the public library: `TextClassifier`, and `UlmfitClassifier` as scikit-learn uses an estimator."""
 
+import copy
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,6 +167,8 @@ def test_what_cannot_be_trained_on_is_refused(language_model: Path, texts: list[
         ([], [], r"0 sample\(s\)"),
         ("a text", ["a"], r"write \[text\]"),
         ([*texts[:-1], None], y, r"X\[47\] is None"),
+        (np.array(texts)[:, None], y, "X has columns"),
+        ({text: text for text in texts}, y, r"write \[text\]"),
     ]:
         with pytest.raises(ValueError, match=message):
             classifier.fit(X, labels)
@@ -173,6 +176,22 @@ def test_what_cannot_be_trained_on_is_refused(language_model: Path, texts: list[
         UlmfitClassifier(language_model / "nowhere", RECIPE).fit(texts, y)
     with pytest.raises(NotFittedError):
         UlmfitClassifier(language_model, RECIPE).predict(texts)
+
+
+def test_a_fit_that_fails_leaves_what_was_fitted(
+    fitted: UlmfitClassifier, texts: list[str], language_model: Path
+) -> None:
+    classifier = copy.deepcopy(fitted)
+    before = classifier.predict(texts[:4]).tolist()
+    classifier.language_model = language_model / "nowhere"
+    with pytest.raises(UserError):
+        classifier.fit(texts, np.array(["cat", "dog", "owl"] * (len(texts) // 3)))
+    assert classifier.predict(texts[:4]).tolist() == before
+    never = UlmfitClassifier(language_model / "nowhere", RECIPE)
+    with pytest.raises(UserError):
+        never.fit(texts, np.arange(len(texts)) % 2)
+    with pytest.raises(NotFittedError):
+        never.predict(texts)
 
 
 def test_torch_settings_of_the_caller_are_left_alone(language_model: Path, texts: list[str], y: np.ndarray) -> None:

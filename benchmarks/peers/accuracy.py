@@ -10,7 +10,7 @@ schedule belong on the validation part: `--score validation`.
     python -m benchmarks.peers.environment
     python -m benchmarks.studies.repro low_shot 'domain_text@*'
     python -m benchmarks.peers.accuracy --corpora imdb agnews trec --labels 100 500 1000 --seeds 1 2 3
-    python -m benchmarks.peers.accuracy --corpora trec --labels all --peers fastai -- --tokenizer subword
+    python -m benchmarks.peers.accuracy --corpora trec --labels all --peers fastai -- --tokenizer subwords
 
 Finished rows are kept in benchmarks/results/peers.json, language models and plain files under --work. Words after `--`
 go to the peer's script as they are.

@@ -56,14 +56,18 @@ def equal_loss(wanted: argparse.Namespace) -> None:
     own = ("--tokens", str(tokens.folder), "--tokenizer", str(corpus.tokenizer(wanted.data, wanted.work)))
     plain, precision = corpus.plain_tokens(tokens, wanted.work), resolve_precision("auto", "cpu")
     peer = [sys.executable, "-m", "benchmarks.speed.contestants.nanogpt", "--tokens", plain, "--precision", precision]
-    losses = {}
+    kept = {}
     for name, contestant in {
         "ours": ours("ours", "language_model", *own, "--network", "gpt2", *words, allocator=True),
         "peer": Contestant("nanoGPT", [*peer, *words], ALLOCATOR),
     }.items():
         contestant.once()
-        each = json.loads((share / f"{name}.json").read_text())
-        losses[name] = sum(each[-TAIL:]) / len(each[-TAIL:])
+        kept[name] = json.loads((share / f"{name}.json").read_text())
+    last = kept["ours"][-TAIL:]
+    losses = {
+        "ours": sum(loss for _, loss in last) / len(last),
+        "peer": sum(kept["peer"][step - 1] for step, _ in last) / len(last),
+    }
     found = {"machine": machine(), "steps": wanted.equal_loss, "ratio": losses["ours"] / losses["peer"], **losses}
     print_table(("loss, mean of the last steps", "nats"), losses.items())
     print(f"after {wanted.equal_loss} steps ours is {found['ratio']:.5f} of the plain loop's")

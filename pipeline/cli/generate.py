@@ -135,6 +135,8 @@ def _gap(model: "LoadedModel", tokenizer: "Tokenizer", prompt: str, tokens: int)
     from pipeline.models.transformer import Transformer
     from pipeline.text.specials import BOS
 
+    if model.companion is not None:
+        raise ValueError("it was trained to tell replaced tokens from real ones (ELECTRA), and puts none into a gap")
     left, found, right = prompt.partition(GAP)
     if not found:
         raise ValueError(f'{CANNOT_CONTINUE[model.settings.family]}; mark a gap: --prompt "one {GAP} three"')

@@ -1,6 +1,6 @@
 """Labels and probabilities of new texts from a trained classifier, in one direction or both, and from its student."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -188,8 +188,10 @@ def classifier_folders(folder: Path | str) -> list[Path]:
 
 
 def _checked(texts: Iterable[str]) -> list[str]:
-    if isinstance(texts, str):
+    if isinstance(texts, str | Mapping):
         raise TypeError("texts must be a list of texts; for one text write [text]")
+    if getattr(texts, "ndim", 1) != 1:  # a table's elements would be the names of its columns
+        raise TypeError('texts have columns; give the one that holds them, for instance table["text"]')
     documents = list(texts)
     for number, text in enumerate(documents):
         if not isinstance(text, str):

@@ -1,5 +1,6 @@
 """Devices that a plan can be made for: a table of data sheets, and the machine at hand."""
 
+import re
 from dataclasses import dataclass, replace
 from functools import cache
 from time import perf_counter
@@ -72,8 +73,8 @@ DEVICES = {
     "a100": Device("A100 80 GB", *_peaks("A100"), 80 * GB, 2039e9, 300e9, 8, 25e9),
     "h100": Device("H100 SXM", *_peaks("H100"), 80 * GB, 3350e9, 450e9, 8, 50e9),
     "h200": Device("H200 SXM", *_peaks("H200"), 141 * GB, 4800e9, 450e9, 8, 50e9),
-    "b200": Device("B200", 2250e12, 80e12, 180 * GB, 8000e9, 900e9, 8, 50e9),
-    "mi300x": Device("MI300X", 1307e12, 163e12, 192 * GB, 5300e9, 448e9, 8, 50e9),
+    "b200": Device("B200", *_peaks("B200"), 180 * GB, 8000e9, 900e9, 8, 50e9),
+    "mi300x": Device("MI300X", *_peaks("MI300X"), 192 * GB, 5300e9, 448e9, 8, 50e9),
 }
 
 
@@ -91,7 +92,7 @@ def this_device(place: Place) -> Device:
     if place.device == "cuda":
         name = torch.cuda.get_device_name()
         memory = torch.cuda.get_device_properties(0).total_memory
-        known = next((one for one in DEVICES.values() if one.name.split()[0] in name.replace("RTX ", "")), None)
+        known = next((one for one in DEVICES.values() if re.search(rf"\b{_model(one)}\b", name)), None)
         bf16, fp32 = peak_flops("cuda", "bf16"), peak_flops("cuda", "fp32")
         return replace(known or DEVICES["l4"], name=name, memory=memory, bf16=bf16, fp32=fp32)
     torch.set_num_threads(place.threads)
@@ -99,6 +100,11 @@ def this_device(place: Place) -> Device:
     name = f"{processor_name()}, {place.threads} thread{'s' if place.threads > 1 else ''}"
     memory = psutil.virtual_memory().total
     return Device(name, peak, peak, memory, copy_bandwidth(), ETHERNET, 1, ETHERNET)
+
+
+def _model(device: Device) -> str:
+    """What torch's name of such a device holds: without size and form."""
+    return re.sub(r" (SXM|\d+ GB)$", "", device.name)
 
 
 @cache

@@ -5,6 +5,7 @@ and moments are all in fp32, with casts to bf16 as autocast makes them. FSDP, it
 and holds whole what is at work. Activations: `training/activations.py`.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -48,7 +49,8 @@ def memory_of(
 
     DDP keeps gradients in its own buckets, of which the gradients are views (`gradient_as_bucket_view`), so it needs
     what one process needs. FSDP here gathers block after block in fp32: two are whole at a time, the one at work and
-    the one on its way, and the embeddings all the time.
+    the one on its way, and the embeddings all the time. Where processes do not all have equally many passes (`even`),
+    all weights and gradients are whole until the step's end; gradients also where there are several passes.
     """
     parameters, update = stage.parameters, stage.update
     cpu = device.node == 1
@@ -56,8 +58,11 @@ def memory_of(
     weights, gradients, moments = 4.0 * parameters, 4.0 * update.parameters, 4.0 * update.state
     scratch = 4.0 * update.scratch * (1 if cpu else 0.5)  # Muon's alone; in bf16 on a GPU
     if strategy == "FSDP":
+        passes = math.ceil(math.ceil(stage.sequences / devices) / micro_batch)
         whole = 4.0 * (stage.outside + 2 * stage.largest_block)
-        weights, gradients, moments = weights / devices + whole, gradients / devices + whole / 2, moments / devices
+        gathered = whole if stage.even else weights
+        unreduced = whole / 2 if stage.even and passes == 1 else gradients
+        weights, gradients, moments = weights / devices + gathered, gradients / devices + unreduced, moments / devices
         casts = casts / parameters * (stage.outside + stage.largest_block) if casts else 0.0
     sequences = min(micro_batch, stage.sequences)
     return Memory(

@@ -70,7 +70,7 @@ def forecast(
         seconds=seconds,
         communication=waiting,
         busy=min(devices, stage.sequences),
-        tokens_per_second=stage.tokens / training if stage.tokens else _speed(stage, device, precision),
+        tokens_per_second=stage.tokens / training if stage.tokens else _speed(stage, device, precision, devices),
         remedy="" if fits else _remedy(stage, device, precision, micro_batch),
     )
 
@@ -92,9 +92,10 @@ def _remedy(stage: Stage, device: Device, precision: str, micro_batch: int | Non
     return f"FSDP on {enough:,} of them"
 
 
-def _speed(stage: Stage, device: Device, precision: str) -> float:
-    """Tokens a second of one device when the number of all tokens is not known."""
-    return device.speed(precision) / stage.phases[-1].flops.both
+def _speed(stage: Stage, device: Device, precision: str, devices: int) -> float:
+    """Tokens a second, without communication, when the number of all tokens is not known."""
+    at_once = stage.sequences / -(-stage.sequences // devices)  # the largest share sets the pace
+    return at_once * device.speed(precision) / stage.phases[-1].flops.both
 
 
 def _seconds(
@@ -135,11 +136,14 @@ def step_seconds(
 def _fsdp_wait(stage: Stage, phase: Phase, device: Device, devices: int, passes: int, calculation: float) -> float:
     """Weights are gathered twice in each micro batch and gradients scattered once in a step (ZeRO, section 7.2.2).
 
+    Where processes have unequally many micro batches, weights are gathered once and stay.
+
     While one block is at work the next is gathered; what nothing hides is the first block's gathering, twice, and
     whatever takes longer than the calculation. Behind it every device gathers Muon's matrices, to orthogonalise them.
     """
     weights, gradients = 4.0 * stage.parameters, 4.0 * phase.update.parameters
-    busy = passes * 2 * all_gather(weights, devices, device) + all_gather(gradients, devices, device)
-    first = passes * 2 * all_gather(4.0 * stage.largest_block, devices, device)
+    times = passes * 2 if stage.even else 1
+    busy = times * all_gather(weights, devices, device) + all_gather(gradients, devices, device)
+    first = times * all_gather(4.0 * stage.largest_block, devices, device)
     whole = all_gather(4.0 * phase.update.orthogonalised, devices, device) if phase.update.orthogonalised else 0.0
     return max(busy - calculation, first) + whole

@@ -25,7 +25,7 @@ from pipeline.language_model.task import task_of
 from pipeline.models.awd_lstm import LSTMLayer
 from pipeline.models.block import Block
 from pipeline.models.build import new_network
-from pipeline.models.settings import ModelSettings, settings_schema
+from pipeline.models.settings import LSTMSettings, ModelSettings, settings_schema
 from pipeline.models.weights import Embedding, Linear
 from pipeline.objectives.replaced_tokens import ReplacedTokenDetection
 from pipeline.planning.cost import Flops, Update, language_model_flops, partial_flops, update_cost
@@ -66,6 +66,8 @@ class Stage:
     phases: tuple[Phase, ...]
     # Tokens of all measurements on validation data.
     measured: int = 0
+    # Whether all processes have equally many passes (`GlobalBatch.even`).
+    even: bool = False
     # The output matrix's numbers, where the loss has one.
     scored: int = 0
     # What is not known, or why nothing trains.
@@ -146,13 +148,23 @@ def stages_of(choices: Mapping[str, Any]) -> list[Stage]:
         why = "no generic corpus"
     no_domain = "no domain corpus" if configs["domain"].path == "none" else ""
     task = prepared.task()
-    return [
+    of_each_direction = [
         _language_model("pretrain", settings if why else start, vocabulary, configs["pretrain"], prepared, why),
         _language_model("finetune_lm", start, vocabulary, configs["finetune_lm"], prepared, no_domain, unsure),
         _classifier("finetune_classifier", start, vocabulary, configs["classifier"], task, unsure),
+        _blend(start, vocabulary, configs, task, unsure),
         _student(start, vocabulary, configs, task, prepared, unsure),
+    ]
+    return [
+        *(_repeated(stage, len(choices["directions"])) for stage in of_each_direction),
         _classifier("scratch", settings, vocabulary, configs["scratch"], task),
     ]
+
+
+def _repeated(stage: Stage, times: int) -> Stage:
+    """The same training, several times one after the other."""
+    phases = [replace(phase, steps=times * phase.steps, tokens=times * phase.tokens) for phase in stage.phases]
+    return replace(stage, phases=tuple(phases), measured=times * stage.measured)
 
 
 def _language_model(
@@ -188,8 +200,23 @@ def _language_model(
         phases=() if why_not else (phase,),
         measured=at_once * (2 + (steps - 1) // config.validate_every),  # before, on the way, at the end
         scored=task.network.output_matrix().numel(),
+        even=config.objective != "hybrid" and not isinstance(settings, LSTMSettings),
         note=why_not or note,
     )
+
+
+def _blend(settings: ModelSettings, vocabulary: int, configs: Mapping[str, Any], task: Task | None, note: str) -> Stage:
+    """Trainings on all parts of the labelled documents but one, where no validation part judges the blend."""
+    config, parts = configs["blend"], configs["blend"].folds
+    why, known = "`weight: none`" if config.weight == "none" else "", None
+    if task is not None and len(task.validation) >= config.enough:
+        why = f"{len(task.validation):,} validation documents judge the blend"
+    elif task is not None:
+        rows = np.arange(len(task.train))
+        none = task.validation.subset(rows[:0])
+        known = replace(task, train=task.train.subset(rows[rows % parts > 0]), validation=none)
+    found = _classifier("blend", settings, vocabulary, configs["classifier"], known, note)
+    return replace(found, phases=(), note=why) if why else _repeated(found, parts)
 
 
 def _student(
@@ -222,6 +249,8 @@ def _classifier(
     with torch.device("meta"):
         network = classifier_network(new_network(settings, vocabulary), config, len(task.labels) if task else CLASSES)
     notes = [note, "" if task else MISSING]
+    phases = tuple(_classifier_phases(network, config, task))
+    at_once = _read(network, task.validation) if task and len(task.validation) else 0
     return Stage(
         name=name,
         trainee=network,
@@ -231,8 +260,8 @@ def _classifier(
         sequences=config.batch_documents,
         length=config.max_tokens,
         kept_length=min(config.max_tokens, config.chunk_tokens * config.gradient_chunks),
-        phases=tuple(_classifier_phases(network, config, task)),
-        measured=_read(network, task.validation) if task and len(task.validation) else 0,
+        phases=phases,
+        measured=at_once * (len(phases) + 1),  # before, and after each phase
         note="; ".join(filter(None, notes)),
     )
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import time
 from functools import cache
@@ -17,6 +18,8 @@ from pipeline.base.memory import peak_resident_mb
 PEAK_SECONDS = 0.3  # of products whose fastest one counts: the processor reaches its clock, other work passes
 # Dense peak in FLOP/s without sparsity, from the makers' data sheets: (name in torch, bf16, fp32 with TF32 off).
 GPU_PEAKS = (
+    ("B200", 2250e12, 80e12),
+    ("MI300X", 1307e12, 163e12),
     ("H200", 989e12, 67e12),
     ("H100 PCIe", 756e12, 51e12),
     ("H100", 989e12, 67e12),
@@ -83,7 +86,7 @@ def peak_flops(device: str, precision: str) -> float:
     if device == "cuda":
         name = torch.cuda.get_device_name()
         for known, bf16, fp32 in GPU_PEAKS:
-            if known in name:
+            if re.search(rf"\b{known}\b", name):  # "L4" is no part of "L40"
                 return bf16 if precision == "bf16" else fp32
     size = 1024
     left = torch.rand(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)

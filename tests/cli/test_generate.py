@@ -1,5 +1,6 @@
 """Promises of `ulmfit generate`: what each kind of model writes, equal words an equal text, one line for mistakes."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import torch
 
 from pipeline.cli.main import main
 from pipeline.config.tokenizer import TokenizerConfig
-from pipeline.interop.folders import save_language_model
+from pipeline.interop.folders import COMPANION, save_language_model
 from pipeline.models.build import build
 from pipeline.models.settings import TransformerSettings
 from pipeline.text import tokenizer as bpe
@@ -124,6 +125,15 @@ def test_mistakes_are_one_line(models: Path, capsys, words: tuple[str, ...], mes
     assert shown.err.startswith(f"error: {message.replace('MODELS', str(models))}")
     assert shown.err.count("\n") == 1
     assert shown.out == ""
+
+
+def test_a_detector_of_replaced_tokens_guesses_none(models: Path, tmp_path: Path, capsys) -> None:
+    """ELECTRA's discriminator has a way out over the vocabulary that nobody has trained."""
+    folder = shutil.copytree(models / "encoder", tmp_path / "electra")
+    (folder / COMPANION).write_bytes((folder / "model.safetensors").read_bytes())
+    with pytest.raises(SystemExit):
+        main(["generate", "--model", str(folder), "--prompt", "The <mask> lay"])
+    assert "trained to tell replaced tokens from real ones" in capsys.readouterr().err
 
 
 def test_a_classifiers_folder_is_told_from_a_language_models(models: Path, tmp_path: Path, capsys) -> None:

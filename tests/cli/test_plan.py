@@ -33,7 +33,7 @@ def test_it_prints_every_table_for_other_choices_and_writes_none(capsys: pytest.
         assert words in said
     assert Path("configs/config.yaml").read_text() == BEFORE
     found = read_json(Path("plan.json"))["stages"]
-    assert list(found) == ["finetune_classifier", "finetune_lm", "pretrain", "scratch", "self_train"]
+    assert list(found) == ["blend", "finetune_classifier", "finetune_lm", "pretrain", "scratch", "self_train"]
     assert [one["devices"] for one in found["pretrain"]["forecasts"]] == [1, 8, 64]
     assert found["pretrain"]["tokens"] == 4 * 256
     assert found["scratch"]["tokens"] is found["scratch"]["forecasts"][0]["seconds"] is None

@@ -109,6 +109,9 @@ def test_one_text_in_place_of_a_list_is_refused(models: Path) -> None:
     predictor = Predictor.load(models, device="cpu")
     with pytest.raises(TypeError, match=r"write \[text\]"):
         predictor.predict("a text")
+    for table in (np.array([["a text", "b"]]), {"text": ["a text"]}):
+        with pytest.raises(TypeError, match="texts"):
+            predictor.predict(table)
     with pytest.raises(TypeError, match="text 1 is None"):
         predictor.predict(["a text", None])
 

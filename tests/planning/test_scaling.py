@@ -65,6 +65,14 @@ def test_fsdp_divides_what_is_at_rest_and_holds_what_is_at_work(stage: Stage) ->
     assert stage.outside + 2 * stage.largest_block == stage.parameters  # of two blocks
 
 
+def test_fsdp_holds_all_where_processes_do_not_keep_in_step(stage: Stage) -> None:
+    """A classifier's processes have unequally many passes; and what several passes add up is not divided yet."""
+    alone, four = memory_of(stage, H100, "fp32", 8), memory_of(replace(stage, even=False), H100, "fp32", 8, "FSDP", 4)
+    assert (four.weights, four.gradients) == (alone.weights * 5 / 4, alone.gradients * 5 / 4)
+    once, twice = (memory_of(stage, H100, "fp32", micro, "FSDP", 4) for micro in (2, 1))  # a share of 2
+    assert once.gradients < twice.gradients == alone.gradients * 5 / 4
+
+
 def test_the_micro_batch_is_the_largest_power_of_two_that_fits(stage: Stage) -> None:
     two = memory_of(stage, H100, "bf16", 2).total
     assert largest_micro_batch(stage, holding(two), "bf16", "one process", 1) == 2

@@ -64,6 +64,33 @@ def test_a_student_reads_the_labelled_documents_and_the_domains(choices: dict[st
     assert by_name(choices)["self_train"].note == f"10 unlabelled documents for {labelled} labelled ones: no student"
 
 
+def test_two_directions_are_twice_the_work_of_one_but_for_the_comparison(choices: dict[str, Any]) -> None:
+    one, two = by_name(choices), by_name(choices | {"directions": ["forward", "backward"]})
+    for name in one:
+        times = 1 if name == "scratch" else 2
+        assert (two[name].steps, two[name].tokens) == (times * one[name].steps, times * one[name].tokens), name
+        assert two[name].flops == pytest.approx(times * one[name].flops), name
+
+
+def test_a_blend_trains_once_for_each_part_unless_a_validation_part_judges(
+    choices: dict[str, Any], house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copies(house, tmp_path / "blends"))
+    write_json(Path("configs/blend/tiny.yaml"), {"folds": 4})
+    whole, blend = (by_name(choices)[name] for name in ("finetune_classifier", "blend"))
+    assert blend.tokens == pytest.approx(3 * whole.tokens, rel=0.1)
+    write_json(Path("configs/blend/tiny.yaml"), {"enough": 1})
+    assert by_name(choices)["blend"].note.endswith("validation documents judge the blend")
+    write_json(Path("configs/blend/tiny.yaml"), {"weight": "none"})
+    assert by_name(choices)["blend"].phases == ()
+
+
+def test_a_classifier_is_measured_before_and_after_each_phase(choices: dict[str, Any]) -> None:
+    stage = by_name(choices)["finetune_classifier"]
+    validation = read_json(Path("data/tokens/task/validation/index.json"))["tokens"]
+    assert stage.measured == (len(stage.phases) + 1) * validation
+
+
 def test_phases_of_gradual_unfreezing_cost_more_and_more(choices: dict[str, Any]) -> None:
     phases = by_name(choices)["finetune_classifier"].phases
     backward = [phase.flops.backward for phase in phases]

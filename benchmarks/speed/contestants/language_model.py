@@ -106,7 +106,8 @@ def main() -> None:
     training.write_start(options.share, options.loss_after)
     turns.wait()
     training.run(options.loss_after)
-    losses = [row["train_loss"] for row in training.module.curve]
+    # The curve of a long run leaves steps out.
+    losses = [(row["step"], row["train_loss"]) for row in training.module.curve]
     (options.share / "ours.json").write_text(json.dumps(losses))
     turns.report(options.loss_after * training.config.batch_tokens)
 
