@@ -86,7 +86,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Audit first; then copy, `dvc add`, write the config and choose it."""
     # Late: reading texts needs numpy and pyarrow, the help text does not.
-    from pipeline.cli.task_audit import audit, show
+    from pipeline.cli.task_audit import audit, show, training_documents
     from pipeline.cli.task_columns import propose_columns
 
     given: dict[Given, Path | None] = {
@@ -106,10 +106,11 @@ def run(args: argparse.Namespace) -> None:
         propose_columns(args.file, kind)
         return
     values = _values(args, kind, {part: f"{part}{suffix}" for part, suffix in suffixes.items()})
-    numbers = audit(parse(DatasetConfig, values, str(args.file)), files)
-    if args.validation is None and numbers["parts"]["train"]["documents"] >= MANY_LABELS:
+    config = parse(DatasetConfig, values, str(args.file))
+    if args.validation is None and training_documents(config, files) >= MANY_LABELS:
         values["validation"] = VALIDATION_SHARE
-        numbers = audit(parse(DatasetConfig, values, str(args.file)), files)
+        config = parse(DatasetConfig, values, str(args.file))
+    numbers = audit(config, files)
     if not numbers["spaced"]:
         values["spaced"] = False
     show(str(args.file), numbers)

@@ -24,6 +24,13 @@ MOST_LABELS = 30  # listed
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
 
+def training_documents(config: DatasetConfig, files: dict[Given, Path]) -> int:
+    """How many labelled documents a task would train on."""
+    with tempfile.TemporaryDirectory() as folder:
+        prepare_task(config, Source(config, Path(), files), Path(folder), str(files["train"]))
+        return int(read_json(Path(folder) / "audit.json")["parts"]["train"]["documents"])
+
+
 def audit(config: DatasetConfig, files: dict[Given, Path]) -> dict[str, Any]:
     """Prepare the task in a temporary folder, as its stage will; returns audit.json and more."""
     source = Source(config, Path(), files)

@@ -1,5 +1,6 @@
 """Promise: peers are given the study's documents, draws and minutes, no label of the test set, and are scored here."""
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ import pytest
 
 from benchmarks import common
 from benchmarks.low_shot import documents, paths, text
-from benchmarks.peers import accuracy, environment
+from benchmarks.peers import accuracy, beside, environment
 from benchmarks.peers.shared import read_lines
 from pipeline.base.errors import UserError
 from pipeline.base.files import read_json, write_json
@@ -140,3 +141,32 @@ def test_the_table_has_mean_spread_and_the_minutes_of_each_stage() -> None:
 
     (line,) = accuracy.table([row(0.2), row(0.4)])
     assert line == ("trec, 100 labels", "fastai", pytest.approx(0.3), pytest.approx(0.1414, abs=1e-4), 2) + ("1.5",) * 3
+
+
+def test_a_peer_stands_beside_our_systems_on_the_draws_that_it_was_run_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+    budget = {"part": "test", "peer": "fastai", "words": [], "minutes_generic": 20, "minutes_domain": 10, "threads": 4}
+    about = budget | {"corpus": "imdb", "labels": "100"}
+    write_json(
+        tmp_path / "peers.json",
+        {
+            "a": about | {"seed": 1, "error": 0.4},
+            "b": about | {"seed": 2, "error": 0.2},
+            "less": about | {"seed": 3, "error": 0.9, "minutes_generic": 5},
+            "other": about | {"seed": 3, "error": 0.9, "words": ["--tokenizer", "subwords"]},
+        },
+    )
+    errors = {"domain": {"1": 0.2, "2": 0.1, "3": 0.9}, "blend": {"1": 0.1, "2": 0.2, "3": 0.9}}
+    systems = {name: {"errors": found} for name, found in errors.items()}
+    cells = [{"corpus": "imdb", "labels": labels, "systems": systems} for labels in ("100", "500")]
+    write_json(tmp_path / "low_shot.json", {"cells": cells})
+    beside.main()
+    header, line = capsys.readouterr().out.splitlines()
+    assert header.split("  ")[0] == "task"
+    assert [word.strip() for word in re.split(" {2,}", line)] == [
+        "imdb, 100 labels", "2", "30.0 ± 14.1", "15.0 ± 7.1 (0.50)", "15.0 ± 7.1 (0.50)"
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="no rows of fastai with this budget"):
+        beside.main("--threads", "1")
