@@ -179,13 +179,24 @@ def _check_objectives(choices: Choices, configs: Mapping[str, Any]) -> None:
 
 def _check_dropouts(choices: Choices, configs: Mapping[str, Any]) -> None:
     """`drop_mult` is one factor on all of the network's dropouts, and none can drop everything."""
-    dropouts = {name: rate for name, rate in vars(configs["model"]).items() if name.endswith("dropout")}
-    name = max(dropouts, key=lambda name: dropouts[name])
-    for key in ("pretrain", "finetune_lm", "classifier", "scratch"):
+    rates = {name: rate for name, rate in vars(configs["model"]).items() if name.endswith("dropout")}
+    shape = (rates, str(_file("model", choices.model)))
+    start = shape
+    if configs["pretrain"].hub is not None:
+        start = ({}, "")  # as with lengths
+    elif configs["pretrain"].start != "scratch":
+        finished = finished_model(configs["pretrain"].start, PRETRAINED / choices.pretrained)
+        start = (finished.dropouts, str(finished.where))
+    for key, (dropouts, where) in (
+        ("pretrain", start),
+        ("finetune_lm", start),
+        ("classifier", start),
+        ("scratch", shape),
+    ):
         factor = 1.0 if configs[key].drop_mult == "auto" else configs[key].drop_mult
-        trained = key == "scratch" or configs["pretrain"].start == "scratch"
-        if trained and dropouts[name] * factor >= 1:
+        name = max(dropouts, key=lambda name: dropouts[name], default="")
+        if name and dropouts[name] * factor >= 1:
             raise UserError(
                 f"{_file(key, getattr(choices, key))}: `drop_mult: {factor:g}` times `{name}: {dropouts[name]:g}` of "
-                f"{_file('model', choices.model)} is not below 1; take less than {1 / dropouts[name]:g}"
+                f"{where} is not below 1; take less than {1 / dropouts[name]:g}"
             )

@@ -40,6 +40,8 @@ class Finished(NamedTuple):
     where: Path
     direction: str
     reading: Reading
+    # Its dropout rates, of a folder of our own.
+    dropouts: dict[str, float]
 
 
 def finished_model(start: str, folder: Path) -> Finished:
@@ -59,9 +61,10 @@ def finished_model(start: str, folder: Path) -> Finished:
         if start == "huggingface":
             kind = _kind(config, content)
             positions = int(content.get(kind.key, kind.usual)) - kind.spare
-            return Finished(positions, config, "forward", Reading(kind.family))
+            return Finished(positions, config, "forward", Reading(kind.family), {})
         model = content["model"]
-        return Finished(int(model["max_positions"]), config, str(content["direction"]), reading_of(model))
+        rates = {name: float(rate) for name, rate in model.items() if name.endswith("dropout")}
+        return Finished(int(model["max_positions"]), config, str(content["direction"]), reading_of(model), rates)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{config}: is not the config of a language model; copy its folder whole") from error
 

@@ -99,6 +99,17 @@ WRONG = [
             "below 1; take less than 4"
         ),
     ),
+    (
+        both(
+            FROM_FOLDER,
+            edit("data/pretrained/colleague/config.json", '{"max', '{"dropout": 0.5, "max'),
+            edit("configs/classifier/quick.yaml", "epochs", "drop_mult: 2\nepochs"),
+        ),
+        (
+            "configs/classifier/quick.yaml: `drop_mult: 2` times `dropout: 0.5` of "
+            "data/pretrained/colleague/config.json is not below 1; take less than 2"
+        ),
+    ),
     # The data.
     (
         choose(task="none"),
