@@ -9,7 +9,7 @@ import psutil
 import torch
 
 from pipeline.base.errors import UserError, suggest
-from pipeline.training.environment import GPU_PEAKS, peak_flops, processor_name
+from pipeline.training.environment import GPU_PEAKS, is_a, peak_flops, processor_name
 from pipeline.training.place import Place
 
 GB = 1e9
@@ -92,7 +92,7 @@ def this_device(place: Place) -> Device:
     if place.device == "cuda":
         name = torch.cuda.get_device_name()
         memory = torch.cuda.get_device_properties(0).total_memory
-        known = next((one for one in DEVICES.values() if re.search(rf"\b{_model(one)}\b", name)), None)
+        known = next((one for one in DEVICES.values() if is_a(_model(one), name)), None)
         bf16, fp32 = peak_flops("cuda", "bf16"), peak_flops("cuda", "fp32")
         return replace(known or DEVICES["l4"], name=name, memory=memory, bf16=bf16, fp32=fp32)
     torch.set_num_threads(place.threads)

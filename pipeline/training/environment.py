@@ -80,14 +80,21 @@ def absent(device: str) -> str | None:
     return None
 
 
+def data_sheet(name: str) -> tuple[float, float] | None:
+    """Peak FLOP/s in bf16 and fp32 of the GPU that torch calls so; None for one that is not known."""
+    return next(((bf16, fp32) for known, bf16, fp32 in GPU_PEAKS if is_a(known, name)), None)
+
+
+def is_a(known: str, name: str) -> bool:
+    """Whether torch's name of a GPU holds this one: whole, for an L40 is no L4; a GH200 is an H200 beside Grace."""
+    return re.search(rf"\bG?{known}\b", name) is not None
+
+
 @cache
 def peak_flops(device: str, precision: str) -> float:
     """Peak FLOP/s: the data sheet's for a known GPU, a matrix product's best for anything else."""
-    if device == "cuda":
-        name = torch.cuda.get_device_name()
-        for known, bf16, fp32 in GPU_PEAKS:
-            if re.search(rf"\b{known}\b", name):  # "L4" is no part of "L40"
-                return bf16 if precision == "bf16" else fp32
+    if device == "cuda" and (peaks := data_sheet(torch.cuda.get_device_name())):
+        return peaks[0] if precision == "bf16" else peaks[1]
     size = 1024
     left = torch.rand(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
     best, end = float("inf"), time.perf_counter() + PEAK_SECONDS

@@ -1,14 +1,17 @@
 """Promise: more devices never calculate less in all; what does not fit is said, with what would."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
-from pipeline.planning.devices import DEVICES, GB, Device
+from pipeline.planning.devices import DEVICES, GB, Device, this_device
 from pipeline.planning.memory import RUNTIME_GPU, USABLE, fewest_devices, largest_micro_batch, memory_of
 from pipeline.planning.scaling import forecast, step_seconds
 from pipeline.planning.stages import Stage, stages_of
+from pipeline.training.environment import data_sheet, peak_flops
 
 H100 = DEVICES["h100"]
 # Nothing but calculation takes time on it.
@@ -67,8 +70,13 @@ def test_fsdp_divides_what_is_at_rest_and_holds_what_is_at_work(stage: Stage) ->
 
 def test_fsdp_holds_all_where_processes_do_not_keep_in_step(stage: Stage) -> None:
     """A classifier's processes have unequally many passes; and what several passes add up is not divided yet."""
-    alone, four = memory_of(stage, H100, "fp32", 8), memory_of(replace(stage, even=False), H100, "fp32", 8, "FSDP", 4)
+    deep = replace(stage)
+    deep.__dict__["largest_block"] = stage.largest_block / 8  # so that two blocks are far from all
+    alone, uneven = memory_of(deep, H100, "fp32", 8), replace(deep, even=False)
+    uneven.__dict__["largest_block"] = deep.largest_block
+    four = memory_of(uneven, H100, "fp32", 8, "FSDP", 4)
     assert (four.weights, four.gradients) == (alone.weights * 5 / 4, alone.gradients * 5 / 4)
+    assert memory_of(deep, H100, "fp32", 8, "FSDP", 4).weights < alone.weights * 5 / 4
     once, twice = (memory_of(stage, H100, "fp32", micro, "FSDP", 4) for micro in (2, 1))  # a share of 2
     assert once.gradients < twice.gradients == alone.gradients * 5 / 4
 
@@ -102,3 +110,23 @@ def test_what_is_emulated_is_no_faster() -> None:
     assert DEVICES["t4"].precision("auto") == "fp32"
     assert DEVICES["t4"].speed("bf16") == DEVICES["t4"].speed("fp32")
     assert DEVICES["a100"].precision("auto") == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("name", "bandwidth"),
+    [
+        ("NVIDIA GeForce RTX 4090", 1008e9),
+        ("NVIDIA H200", 4800e9),
+        ("NVIDIA L40S", 300e9),  # not in the table: its own peak, and the rest as an L4
+        ("NVIDIA B200", 8000e9),
+    ],
+)
+def test_the_gpu_at_hand_has_the_data_sheet_of_its_whole_name(
+    name: str, bandwidth: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: name)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=1e9))
+    peak_flops.cache_clear()
+    found = this_device(SimpleNamespace(device="cuda"))  # type: ignore[arg-type]
+    peak_flops.cache_clear()
+    assert (found.bandwidth, found.memory, found.bf16) == (bandwidth, 1e9, data_sheet(name)[0])  # type: ignore[index]

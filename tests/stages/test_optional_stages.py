@@ -53,3 +53,9 @@ def test_somebodys_model_and_tokenizer_take_the_place_of_pretraining(workspace: 
     choices.write_text(text, encoding="utf-8")
     run(folder, "pretrain", "forward")
     assert contents(folder / "models/pretrained/forward") == theirs
+    # DVC does not look into the folder again when it changes: the stage itself refuses what reads the other way.
+    config = folder / "data/pretrained/colleague/config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace('"forward"', '"backward"'), encoding="utf-8")
+    done = run(folder, "pretrain", "forward", check=False)
+    assert done.returncode == 1
+    assert "colleague: reads backward; write `directions: [backward]`" in done.stderr

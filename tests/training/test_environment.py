@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.training.environment import commit
+from pipeline.training.environment import commit, data_sheet
 
 
 def git(*words: str) -> str:
@@ -66,3 +66,20 @@ def test_a_run_names_numpys_blas_where_scipy_has_loaded_its_own() -> None:
         for first in ("import numpy", "import scipy.linalg", "import scipy.special, numpy", "import sklearn.svm")
     }
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "bf16"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA GeForce RTX 4090", 165e12),
+        ("NVIDIA GH200 480GB", 989e12),
+        ("NVIDIA L4", 121e12),
+        ("NVIDIA L40", None),
+        ("NVIDIA T400 4GB", None),
+    ],
+)
+def test_a_gpu_is_known_by_its_whole_name(name: str, bf16: float | None) -> None:
+    peaks = data_sheet(name)
+    assert (peaks and peaks[0]) == bf16
