@@ -33,7 +33,7 @@ def test_more_processes_than_documents_in_a_step_are_refused_by_a_rate_search_to
     given = LabelledDocuments(InMemory(documents(6, 7, 8, 9)), torch.tensor([0, 1, 2, 0]))
     config = replace(CONFIG, batch_documents=2)
     training = ClassifierTraining(
-        network(), given, given.subset(np.zeros(0, np.int64)), config, HardwareConfig(devices=4)
+        network(), given, given.subset(np.zeros(0, np.int64)), config, HardwareConfig(accelerator="cpu", devices=4)
     )
     with pytest.raises(UserError, match="4 processes for 2 sequences or documents a step"):
         training.search_rates(tmp_path / "curve.csv")
