@@ -20,11 +20,22 @@ from pipeline.base.process import run_stage
 OURS = {"our network": ("domain", "domain_all"), "its student": ("student",), "our pipeline": ("taught", "blend")}
 
 
-def rows(kept: Sequence[dict[str, Any]], cells: Sequence[dict[str, Any]]) -> list[list[Any]]:
+Drawn = dict[tuple[str, str], dict[str, float]]  # (corpus, labels) -> seed of a draw -> test error
+
+
+def answered(peer: str, minutes_generic: float = 20, minutes_domain: float = 10, threads: int = 4) -> Drawn:
+    """Test errors of a peer with a budget, in its shipped settings."""
+    wanted = {"part": "test", "peer": peer, "words": []}
+    wanted |= {"minutes_generic": minutes_generic, "minutes_domain": minutes_domain, "threads": threads}
+    drawn: Drawn = defaultdict(dict)
+    for one in read_json("peers").values():
+        if wanted.items() <= one.items():
+            drawn[one["corpus"], one["labels"]][str(one["seed"])] = one["error"]
+    return drawn
+
+
+def rows(drawn: Drawn, cells: Sequence[dict[str, Any]]) -> list[list[Any]]:
     """A line of the table for each cell of the study that a peer has answered for."""
-    drawn: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    for one in kept:
-        drawn[one["corpus"], one["labels"]][str(one["seed"])] = one["error"]
     lines = []
     for cell in cells:
         errors = drawn.get((cell["corpus"], cell["labels"]), {})
@@ -34,10 +45,15 @@ def rows(kept: Sequence[dict[str, Any]], cells: Sequence[dict[str, Any]]) -> lis
         theirs = [errors[seed] for seed in seeds]
         line: list[Any] = [f"{cell['corpus']}, {cell['labels']} labels", len(seeds), shown(theirs)]
         for names in OURS.values():
-            found = next((cell["systems"][name]["errors"] for name in names if name in cell["systems"]), None)
-            line.append(found and shown([found[seed] for seed in seeds], beside=theirs))
+            found = first_of(cell, names)
+            line.append(found and shown([found["errors"][seed] for seed in seeds], beside=theirs))
         lines.append(line)
     return lines
+
+
+def first_of(cell: dict[str, Any], names: Sequence[str]) -> dict[str, Any] | None:
+    """The first of some systems that a cell of the study has."""
+    return next((cell["systems"][name] for name in names if name in cell["systems"]), None)
 
 
 def shown(errors: list[float], beside: list[float] | None = None) -> str:
@@ -57,10 +73,8 @@ def main(*words: str) -> None:
     parser.add_argument("--threads", type=int, default=4, help=f"of both {default}")
     parser.add_argument("--markdown", action="store_true", help="print the table for docs/results.md")
     options = parser.parse_args(words)
-    wanted = {"part": "test", "peer": options.peer, "words": []}
-    wanted |= {name: getattr(options, name) for name in ("minutes_generic", "minutes_domain", "threads")}
-    kept = [one for one in read_json("peers").values() if wanted.items() <= one.items()]
-    lines = rows(kept, read_json(RESULT).get("cells", []))
+    drawn = answered(options.peer, options.minutes_generic, options.minutes_domain, options.threads)
+    lines = rows(drawn, read_json(RESULT).get("cells", []))
     if not lines:
         raise UserError(f"no rows of {options.peer} with this budget stand beside the study's; make some by accuracy")
     print_table(("task", "draws", options.peer, *OURS), lines, markdown=options.markdown)
