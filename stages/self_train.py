@@ -24,8 +24,11 @@ from pipeline.training.place import Place
 TASK, DOMAIN, TEACHER = Path("data/prepared/task"), Path("data/prepared/domain"), Path("models/classifier")
 
 
-def main(direction: str) -> None:
-    """Train a student of models/classifier; write models/classifier/student/DIRECTION, a note where there is none."""
+def main(direction: str, goal: str = "train") -> None:
+    """Train a student of models/classifier; write models/classifier/student/DIRECTION, a note where there is none.
+
+    goal: `train`, or `lr-find` to write no more than the losses of a climbing learning rate.
+    """
     config, hardware = chosen("self_train", SelfTrainConfig), chosen("hardware", HardwareConfig).alone()
     labelled = list(read_texts(TASK / "train.parquet"))
     unlabelled = Unlabelled.among(DOMAIN / "train.parquet", labelled, config.documents)
@@ -35,7 +38,7 @@ def main(direction: str) -> None:
     number = len(unlabelled.texts)
     why = reason_not_to(config, multilabel=task.multilabel, unlabelled=number, labelled=len(labelled))
     if why is not None:
-        ClassifierRun(out, results, task, start.tokenizer, direction).leave_out(why)
+        ClassifierRun(out, results, task, start.tokenizer, direction, goal).leave_out(why)
         return
 
     classifier = replace(chosen("classifier", ClassifierConfig), epochs=config.epochs)
@@ -46,7 +49,7 @@ def main(direction: str) -> None:
     said_NC = said(teacher, unlabelled.texts, f"{TEACHER} on unlabelled documents")
     task = taught(task, TokenCorpus(Path("data/tokens/domain/train")), unlabelled.rows, said_NC)
     network = classifier_network(start.model, classifier, classes=len(task.labels))
-    run = ClassifierRun(out, results, task, start.tokenizer, direction)
+    run = ClassifierRun(out, results, task, start.tokenizer, direction, goal)
     run.train(network, classifier, hardware, f"self_train {direction}")
 
 

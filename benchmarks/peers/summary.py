@@ -1,7 +1,7 @@
-"""The README's table: `python -m benchmarks.peers.summary`, from the rows that the low-shot study and its peers have kept.
+"""The README's table: `python -m benchmarks.peers.summary`, from the rows that the low-shot study and its peers kept.
 
-Test error in percent, mean and standard deviation over the draws of labels that each system was run on, as markdown; the
-lowest mean of a line is bold. The linear model is the one with the lowest mean in its cell, chosen in hindsight.
+Test error in percent, mean and standard deviation over the draws of labels that each system was run on, as markdown;
+the lowest mean of a line is bold. The linear model is the one with the lowest mean in its cell, chosen in hindsight.
 """
 
 from collections.abc import Iterator, Sequence

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pipeline.base.errors import UserError
 from pipeline.base.files import whole_folder, write_text
 from pipeline.batches.buckets import BucketPlan
 from pipeline.batches.seeds import sequence_seeds, step_seed
@@ -146,6 +147,8 @@ class ClassifierRun:
 
     def leave_out(self, why: str) -> None:
         """Write a folder with a note of the reason: an optional stage that has nothing to do."""
+        if self.goal == "lr-find":
+            raise UserError(f"this stage trains nothing here ({why}), so it has no learning rate to look for")
         if this_rank():
             return
         print(f"  {why}")

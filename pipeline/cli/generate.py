@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.base.errors import UserError
+from pipeline.config.chosen import CHOICES, read_choices
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.language_model.sampling import Sampling
 
 GAP = "<mask>"
+MODELS = Path("models")  # of the stages
 
 
 def add_parser(subparsers: Any) -> None:
@@ -92,12 +94,18 @@ def run(args: argparse.Namespace) -> None:
 
 
 def model_folders(folder: Path) -> list[Path]:
-    """`folder` itself if a model lies there, else its sub-folders that have one (one for each direction); sorted."""
+    """`folder` itself if a model lies there, else its sub-folders that have one (one for each direction); sorted.
+
+    Of what stages here have made, those of the directions chosen: another choice may have left one behind.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; train a language model (`dvc repro`) or name the folder of one")
     if (folder / "config.json").is_file():
         return [folder]
     folders = sorted(path.parent for path in folder.glob("*/config.json"))
+    if folder.resolve().parent == MODELS.resolve() and CHOICES.is_file():
+        directions = read_choices()["directions"]
+        folders = [one for one in folders if one.name in directions]
     if not folders:
         raise UserError(f"{folder}: holds no language model; run `dvc repro`, or `dvc pull` to fetch a trained one")
     return folders

@@ -16,6 +16,7 @@ STAGES = {
     "pretrain": "pretrain",
     "finetune_lm": "finetune_lm",
     "finetune_classifier": "classifier",
+    "self_train": "classifier",
     "scratch": "scratch",
 }
 # What makes all that a stage starts from.
@@ -23,6 +24,7 @@ MAKE_IT = {
     "pretrain": "dvc repro tokenise@generic",
     "finetune_lm": "dvc repro pretrain tokenise@domain",
     "finetune_classifier": "dvc repro finetune_lm tokenise@task",
+    "self_train": "dvc repro blend",
     "scratch": "dvc repro tokenise@task",
 }
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.base.files import read_json
+from pipeline.config.chosen import read_choices
 from pipeline.evaluation.verdict import MEMBERS, NAMES, verdict, weighing
 
 RESULTS = Path("results")
@@ -59,8 +60,10 @@ def _line(name: str, values: Mapping[str, Any], best: Mapping[str, float]) -> st
 
 def _labels_used() -> str:
     """All labels that training, early stopping or choice looked at, as the classifier's stage counted them."""
-    found = sorted((RESULTS / "finetune_classifier").glob("*/metrics.json"))
-    return _counted(read_json(found[0])["labels_used"], "labelled document") if found else "labels not counted"
+    counted = RESULTS / "finetune_classifier" / read_choices()["directions"][0] / "metrics.json"
+    return (
+        _counted(read_json(counted)["labels_used"], "labelled document") if counted.is_file() else "labels not counted"
+    )
 
 
 def _transductive(metrics: Mapping[str, Any]) -> str:

@@ -175,13 +175,18 @@ def _blend(folder: Path) -> "Blend | None":
 
 
 def classifier_folders(folder: Path | str) -> list[Path]:
-    """`folder` itself if it is a classifier, else its sub-folders that are; sorted."""
+    """`folder` itself if it is a classifier, else its sub-folders that are; sorted.
+
+    Of students those with a present teacher: another choice of directions may have left one behind.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; train a classifier (`dvc repro`) or name the folder of one")
     if (folder / "config.json").is_file():
         return [folder]
     folders = sorted(path.parent for path in folder.glob("*/config.json") if path.parent.name != FOLDER)
+    if folder.name == self_train.FOLDER and (teacher := _blend(folder.parent / FOLDER)) is not None:
+        folders = [one for one in folders if one.name in teacher.directions]
     if not folders:
         raise UserError(f"{folder}: holds no classifier; run `dvc repro`, or `dvc pull` to fetch a trained one")
     return folders

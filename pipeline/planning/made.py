@@ -17,10 +17,12 @@ LOCK = Path("dvc.lock")
 TEXT = (("prepare_generic", "generic"), ("tokenizer", "tokenizer"))
 PRETRAINED = (*TEXT, ("pretrain@{}", "model"), ("pretrain@{}", "pretrain"))
 ADAPTED = (*PRETRAINED, ("prepare_domain", "domain"), ("finetune_lm@{}", "finetune_lm"))
+CLASSIFIED = (*ADAPTED, ("prepare_task", "task"), ("finetune_classifier@{}", "classifier"))
 BEFORE = {
     "pretrain": TEXT,
     "finetune_lm": (*PRETRAINED, ("prepare_domain", "domain")),
     "finetune_classifier": (*ADAPTED, ("prepare_task", "task")),
+    "self_train": (*CLASSIFIED, ("blend", "blend")),
     "scratch": (*TEXT, ("prepare_task", "task")),
 }
 

@@ -11,7 +11,6 @@ import torch
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy, Strategy
 from pytorch_lightning.utilities import rank_zero_only
-from torch.utils.data import DataLoader, Dataset
 
 from pipeline.base.errors import UserError
 from pipeline.training.compiling import compile_stacks
@@ -20,6 +19,7 @@ from pipeline.training.module import Phase, TrainingModule
 from pipeline.training.place import Place
 from pipeline.training.processes import started_by_cluster
 from pipeline.training.rate_search import STEPS, Diverged, climbing
+from pipeline.training.reading import Reader, Steps, killed
 from pipeline.training.resume import ResumeFolder
 
 # Warnings of Lightning and cuDNN about what is meant here.
@@ -31,19 +31,6 @@ EXPECTED = (
     ".*returned a view tensor.*",
 )
 RATES = Path("results/lr_find")
-
-
-class Steps(Dataset[dict[str, Any]]):
-    """Item k is this process's share of step `start + k`: what `DataLoader` walks through, in order."""
-
-    def __init__(self, share: Callable[[int], dict[str, Any]], start: int, stop: int) -> None:
-        self.share, self.start, self.stop = share, start, stop
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return self.share(self.start + index)
 
 
 def this_rank() -> int:
@@ -91,16 +78,7 @@ def run_phases(
         def part(step: int, number: int = number) -> dict[str, Any]:
             return share(number, step, this_rank(), place.processes)
 
-        steps = Steps(part, module.position.step, phase.steps)
-        loader = DataLoader(
-            steps,
-            batch_size=None,
-            num_workers=place.hardware.workers,
-            pin_memory=place.device == "cuda",
-            # The workers share the corpus with this process; Python 3.14 would send them a copy of everything.
-            multiprocessing_context="fork" if place.hardware.workers else None,
-        )
-        _fit(_trainer(place), module, loader)
+        _fit(_trainer(place), module, Reader(Steps(part, module.position.step, phase.steps), place))
         if module.asked_to_stop and number + 1 < len(phases):
             module.stop_here()
 
@@ -157,12 +135,16 @@ def _strategy(place: Place) -> Strategy | str:
     return "auto"
 
 
-def _fit(trainer: pl.Trainer, module: TrainingModule, loader: DataLoader[dict[str, Any]]) -> None:
+def _fit(trainer: pl.Trainer, module: TrainingModule, reader: Reader) -> None:
     with warnings.catch_warnings():
         for message in EXPECTED:
             warnings.filterwarnings("ignore", message=message)
         try:
-            trainer.fit(module, loader)
+            trainer.fit(module, reader)
+        except RuntimeError as error:
+            if (told := killed(error)) is not None:
+                raise told from error
+            raise
         except SystemExit:  # what Lightning makes of Ctrl-C before the first step, or the second one
             if this_rank() == 0:
                 raise KeyboardInterrupt from None

@@ -68,6 +68,17 @@ def test_a_folder_of_directions_shows_each_under_its_heading(models: Path, capfd
     assert len(set(texts)) == 4
 
 
+def test_a_direction_that_is_no_longer_chosen_does_not_write(
+    models: Path, tmp_path: Path, monkeypatch, capfdbinary
+) -> None:
+    shutil.copytree(models, tmp_path / "models")
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/config.yaml").write_text("directions: [forward]\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    out = written(capfdbinary, "--prompt", "The ship", "--tokens", 2, "--samples", 1)
+    assert out.startswith("The ship")  # one text, without a heading
+
+
 def test_equal_words_give_an_equal_text_and_another_seed_another(models: Path, capfdbinary) -> None:
     words = ("--model", models / "domain/forward", "--prompt", "서울의 봄은", "--samples", 1, "--tokens", 20)
     first = written(capfdbinary, *words)

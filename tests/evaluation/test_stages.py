@@ -111,6 +111,13 @@ def test_a_run_elsewhere_writes_equal_bytes(finished: Path, tmp_path, monkeypatc
         assert sha256(again / name) == sha256(finished / "results/evaluate" / name)
 
 
+def test_a_test_part_that_was_read_unlabelled_is_marked(tmp_path, monkeypatch) -> None:
+    task(tmp_path)
+    labels = tmp_path / "data/prepared/task/labels.json"
+    write_json(labels, read_json(labels) | {"transductive": True})
+    assert read_json(run(tmp_path, monkeypatch) / "metrics.json")["test"]["transductive"] is True
+
+
 def test_several_labels_a_document(tmp_path, monkeypatch) -> None:
     task(tmp_path, multilabel=True)
     out = run(tmp_path, monkeypatch)

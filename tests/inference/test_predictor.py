@@ -67,6 +67,7 @@ def test_a_folder_that_its_blend_does_not_name_is_left_alone(models: Path, tmp_p
     save_blend(folder / "blend", Blend(load_classifier(models / "forward").labels, ("forward",), Weights(), {}))
     predictor = Predictor.load(folder, device="cpu")
     assert predictor.directions == [student.direction for student, _ in predictor.students] == ["forward"]
+    assert Predictor.load(folder / "student", device="cpu").directions == ["forward"]
 
 
 def test_predict_names_the_most_probable_label(models: Path) -> None:

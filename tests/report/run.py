@@ -41,12 +41,14 @@ def write_run(
     skill: dict[str, float] = SKILL,
     samples: Sequence[dict[str, Any]] = (),
     blended: bool = False,
+    transductive: bool = False,
 ) -> None:
     """Write the files of one run under `root`; without `generic` there was no pretraining."""
-    task = {"labels": list(labels), "multilabel": multilabel, "spaced": True, "transductive": False}
+    task = {"labels": list(labels), "multilabel": multilabel, "spaced": True, "transductive": transductive}
     truth, systems, members = _predictions(documents, len(labels), multilabel, directions, skill)
     if blended:
-        members = {"network": systems["pipeline"], "linear": systems["nb_svm"], **members}
+        network, linear = systems["scratch"], systems["nb_svm"]
+        members = {"student": linear, "teacher": network, "network": network, "linear": linear, **members}
     given = texts or [TEXT.format(f"{labels[n % len(labels)]} quantity {n}") for n in range(documents)]
     _configs(root, directions, generic)
     _data(root / "data/prepared", task, given, truth, generic)
@@ -73,7 +75,7 @@ def write_run(
         "log_loss": {"network": 0.8, "nb_svm": 0.9, "tfidf_lr": 1.0, "blend": 0.7},
     }
     write_json(root / "results/blend/metrics.json", blend if blended else {"linear_share": 0.0})
-    test = {"documents": documents, "classes": len(labels), "multilabel": multilabel, "transductive": False}
+    test = {"documents": documents, "classes": len(labels), "multilabel": multilabel, "transductive": transductive}
     summary = summarise(carried(truth, len(labels), multilabel), systems, members, labels, multilabel)
     write_json(root / "results/evaluate/metrics.json", {"test": test, **summary})
     write_predictions(root / "results/evaluate/predictions.parquet", truth, systems, multilabel)

@@ -148,6 +148,15 @@ def test_the_page_tells_results_conditions_and_what_ran(ordinary: Path) -> None:
     assert "kept out of all training text" in text
 
 
+def test_a_blend_its_shares_and_a_test_part_that_was_read_are_told(tmp_path, monkeypatch) -> None:
+    text = Page(draw(tmp_path, monkeypatch, documents=60, blended=True, transductive=True)).text
+    for member in ("the student alone", "its teacher, the blend", "the network alone", "the linear models alone"):
+        assert member in text
+    assert "Shares in the blend, judged by 5 parts of 80 documents (log loss): the network 0.67 (0.800)" in text
+    assert "their texts were seen unlabelled" in text
+    assert "has read the test documents' text without labels (transductive)" in text
+
+
 def test_what_a_run_did_not_do_is_said(tmp_path, monkeypatch) -> None:
     text = Page(draw(tmp_path, monkeypatch, documents=0, generic=False)).text
     assert "There is no test part, so nothing was measured" in text

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.base.files import write_json
 from pipeline.cli.main import main
 from tests.report.run import SKILL, write_run
 
@@ -34,8 +35,10 @@ def test_the_table_fits_a_terminal_and_marks_the_best(tmp_path, monkeypatch, cap
 def test_a_blend_shows_its_members_and_what_they_weigh(tmp_path, monkeypatch, capsys) -> None:
     text = printed(tmp_path, monkeypatch, capsys, blended=True)
     table = text.split("\n\n")[0].splitlines()
-    assert [line[:26].rstrip() for line in table[1:4]] == [
+    assert [line[:26].rstrip() for line in table[1:6]] == [
         "pipeline",
+        "  the student alone",
+        "  its teacher, the blend",
         "  the network alone",
         "  the linear models alone",
     ]
@@ -43,6 +46,18 @@ def test_a_blend_shows_its_members_and_what_they_weigh(tmp_path, monkeypatch, ca
         "Shares in the blend, judged by 5 parts of 80 documents (log loss): "
         "the network 0.67 (0.800), NB-SVM 0.33 (0.900); together 0.700."
     ) in text
+
+
+def test_a_test_part_that_was_read_unlabelled_is_told(tmp_path, monkeypatch, capsys) -> None:
+    text = printed(tmp_path, monkeypatch, capsys, transductive=True)
+    assert "400 test documents, whose texts the language model has seen (transductive)" in text
+
+
+def test_labels_are_counted_of_the_directions_chosen(tmp_path, monkeypatch, capsys) -> None:
+    left_over = tmp_path / "results/finetune_classifier/backward/metrics.json"
+    left_over.parent.mkdir(parents=True)
+    write_json(left_over, {"labels_used": 51_052})
+    assert "80 labelled documents" in printed(tmp_path, monkeypatch, capsys)
 
 
 def test_a_lost_comparison_is_said_and_the_winners_named(tmp_path, monkeypatch, capsys) -> None:

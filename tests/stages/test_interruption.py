@@ -34,6 +34,8 @@ def struck(self, batch):
     if self.position.step == 5 and os.environ.get("LOCAL_RANK", "0") == rank:
         if event == "OutOfMemory":
             self.loss_sum = out_of_memory
+        elif event.startswith("all "):
+            os.killpg(0, signal.Signals[event.removeprefix("all ")])
         else:
             os.kill(os.getpid(), signal.Signals[event])
     return undisturbed(self, batch)
@@ -67,7 +69,9 @@ def on(folder: Path, hardware: dict[str, object]) -> Path:
 
 def strike(folder: Path, rank: int, event: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", STRUCK, str(rank), event]
-    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, start_new_session=True
+    )
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
@@ -124,6 +128,17 @@ def test_ctrl_c_stops_sharded_processes_together_and_one_alone_goes_on(
     expected = load_file(undisturbed / MODEL)
     for name, tensor in load_file(folder / MODEL).items():
         assert torch.allclose(tensor, expected[name], atol=2e-5, rtol=1e-4), name
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_processes_that_read_ahead_outlive_a_signal_to_all(workspace: Path, tmp_path: Path, number: str) -> None:
+    """A terminal and a cluster signal whole groups; readers that died of it would take the step with them."""
+    folder = on(copies(workspace, tmp_path / "workspace"), TWO | {"strategy": "ddp", "workers": 1})
+    stopped = strike(folder, 0, f"all {number}")
+    (line,) = messages(stopped.stderr)
+    assert "stopped after step 7 of 25, as asked" in line
+    assert stopped.returncode == 1
+    assert left_over(folder, 10.0) == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`ulmfit lr-find` trains each stage at a climbing rate, shows it, and changes nothing."""
 
 import csv
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,14 +9,19 @@ from pathlib import Path
 import pytest
 
 from pipeline.training.rate_search import LOWEST
-from tests.workspace import contents, environment, make
+from tests.workspace import contents, copies, environment, make, run
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make(tmp_path_factory.mktemp("workspace"))
+    """All that any of the stages starts from."""
+    folder = make(tmp_path_factory.mktemp("workspace"), self_train={"epochs": 12})
+    for stage in (("finetune_classifier", "forward"), ("blend",)):
+        run(folder, *stage)
+    shutil.rmtree(folder / "results")
+    return folder
 
 
 def lr_find(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -23,7 +29,7 @@ def lr_find(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("stage", ["pretrain", "finetune_lm", "finetune_classifier", "scratch"])
+@pytest.mark.parametrize("stage", ["pretrain", "finetune_lm", "finetune_classifier", "self_train", "scratch"])
 def test_every_stage_shows_its_losses_and_keeps_its_weights(stage: str, workspace: Path) -> None:
     before = contents(workspace / "models")
     done = lr_find(workspace, stage)
@@ -51,6 +57,16 @@ def test_a_stage_that_trains_nothing_says_so_in_one_line(workspace: Path) -> Non
     assert done.returncode == 1
     assert done.stderr.startswith("error: pretrain trains nothing here (taken from ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_student_that_there_is_not_says_so_in_one_line(workspace: Path, tmp_path: Path) -> None:
+    folder = copies(workspace, tmp_path / "workspace")
+    (folder / "configs/self_train/tiny.yaml").write_text("documents: 0\n", encoding="utf-8")
+    done = lr_find(folder, "self_train")
+    assert done.returncode == 1
+    assert "this stage trains nothing here (" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (folder / "models/classifier/student").exists()
 
 
 def test_a_stage_that_is_not_there_is_named(workspace: Path) -> None:
