@@ -13,8 +13,9 @@ import torch
 from matplotlib.figure import Figure
 
 from pipeline.base import files
+from pipeline.base.processors import usable_processors
 from pipeline.config.chosen import FOLDERS
-from pipeline.training.environment import describe, usable_processors
+from pipeline.training.environment import describe
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results"

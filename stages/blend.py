@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.base.files import read_json, write_json
 from pipeline.base.process import run_stage
+from pipeline.base.processors import usable_processors
 from pipeline.base.progress import track
 from pipeline.classifier.data import Task
 from pipeline.config.blend import FOLDER, BlendConfig
@@ -25,7 +26,6 @@ from pipeline.linear.held_out import held_out
 from pipeline.linear.learners import Learners
 from pipeline.linear.selection import enough, folds
 from pipeline.text.prepared import read_labels, read_texts
-from pipeline.training.environment import usable_processors
 from pipeline.training.run import this_rank
 
 CLASSIFIER, TASK, TOKENS = Path("models/classifier"), Path("data/prepared/task"), Path("data/tokens/task")

@@ -18,6 +18,7 @@ from benchmarks.studies.networks import PLACE, opened
 from benchmarks.studies.recipes import recipe
 from benchmarks.studies.rows import read_said, timed, write_row
 from pipeline.base.process import run_stage
+from pipeline.base.processors import usable_processors
 from pipeline.config.blend import BlendConfig
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.read import parse
@@ -25,7 +26,6 @@ from pipeline.inference.held_out import HeldOut
 from pipeline.linear.blend import Judged, Weights
 from pipeline.linear.held_out import held_out
 from pipeline.linear.selection import enough, folds
-from pipeline.training.environment import usable_processors
 
 
 def main(corpus: str, labels: str, begins: str, seed: str) -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from benchmarks.common import ROOT
 from pipeline.base.errors import UserError, suggest
 from pipeline.base.process import run_stage
-from pipeline.training.environment import usable_processors
+from pipeline.base.processors import usable_processors
 
 STUDIES = ("low_shot", "ablations")
 ROW = re.compile(r"@.*-\d+$")

@@ -4,6 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.blend import FOLDER as BLEND
+from pipeline.config.self_train import FOLDER as STUDENT
+
 
 def add_parser(subparsers: Any) -> None:
     """Add `export` to the commands."""
@@ -18,18 +21,33 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write the folder and say how it is loaded."""
+    """Write the folder and say how it is loaded, and what else answers in the pipeline."""
     from pipeline.base.errors import UserError
     from pipeline.base.files import read_json
 
     if args.out.exists():
         raise UserError(f"{args.out}: exists already; name a folder that does not")
+    models = sorted(path.parent.as_posix() for path in args.folder.glob("*/config.json") if path.parent.name != BLEND)
+    if models and not (args.folder / "config.json").is_file():
+        raise UserError(f"{args.folder}: holds several models; export one of them: {', '.join(models)}")
     content = read_json(args.folder / "config.json")
     kind = content.get("kind") if isinstance(content, dict) else None
     architecture = (
         _classifier(args.folder, args.out) if kind == "classifier" else _language_model(args.folder, args.out)
     )
     print(f"{args.out}: load it with `transformers.{architecture}.from_pretrained({str(args.out)!r})`")
+    if kind == "classifier" and (args.folder.parent / BLEND).is_dir():
+        _tell_what_is_left_out(args.folder.parent)
+
+
+def _tell_what_is_left_out(classifier: Path) -> None:
+    from pipeline.linear.artifact import load_blend
+
+    share = load_blend(classifier / BLEND).weights.linear_share
+    if share:
+        print(f"It is the network alone: linear models with a share of {share:.2f} stand beside it in {classifier}")
+    if pupils := sorted(path.parent.as_posix() for path in (classifier / STUDENT).glob("*/config.json")):
+        print(f"What they taught one network can be exported too: {', '.join(pupils)}")
 
 
 def _language_model(folder: Path, out: Path) -> str:

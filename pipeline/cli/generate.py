@@ -69,9 +69,9 @@ def run(args: argparse.Namespace) -> None:
 
     import torch
 
+    from pipeline.base.processors import usable_processors
     from pipeline.interop.folders import load_language_model
     from pipeline.text.tokenizer import load
-    from pipeline.training.environment import usable_processors
 
     torch.set_num_threads(usable_processors())
     sampling = _sampling(args)

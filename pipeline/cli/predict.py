@@ -92,8 +92,8 @@ def run(args: argparse.Namespace) -> None:
 def _load(args: argparse.Namespace) -> "Predictor":
     import torch
 
+    from pipeline.base.processors import usable_processors
     from pipeline.inference.predictor import Predictor
-    from pipeline.training.environment import usable_processors
 
     torch.set_num_threads(usable_processors())
     predictor = Predictor.load(args.model, device=args.device, precision=args.precision, batch_tokens=args.batch_tokens)

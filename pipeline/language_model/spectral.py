@@ -19,6 +19,7 @@ from pipeline.shards.read import TokenCorpus
 from pipeline.text.specials import BOS
 
 CHUNK_TOKENS = 1_000_000
+COUNTED_TOKENS = 64_000_000  # every process of a run counts them anew at its start
 PASSAGE = 512  # tokens of a document that count as one company
 PASSAGE_TOKENS = 6_000_000  # that are counted in passages, at most: each pairs with some hundred others
 NOISE = 0.1  # RMS of what the corpus says nothing about
@@ -163,9 +164,9 @@ def _side_by_side(one: sparse.csr_array, other: sparse.csr_array, weight: float)
 
 
 def token_counts(corpus: TokenCorpus) -> np.ndarray:
-    """Occurrences of each token: int64 (V,)."""
+    """Occurrences of each token: int64 (V,); of a longer corpus `COUNTED_TOKENS` are counted, spread evenly."""
     counts = np.zeros(corpus.vocabulary, dtype=np.int64)
-    for start, stop in _chunks(corpus.tokens, corpus.tokens):
+    for start, stop in _chunks(corpus.tokens, COUNTED_TOKENS):
         counts += np.bincount(corpus.read(start, stop), minlength=corpus.vocabulary)
     return counts
 

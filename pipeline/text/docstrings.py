@@ -12,6 +12,8 @@ from functools import partial
 from importlib.metadata import Distribution
 from pathlib import Path, PurePath
 
+from pipeline.base.processors import usable_processors
+
 # Tests, and copies of other projects, which would make one text look like several libraries'.
 LEFT_OUT = frozenset(
     {"test", "tests", "testing", "_internal", "conftest.py", "_vendor", "_vendored", "vendor", "vendored", "external"}
@@ -55,7 +57,7 @@ def clean(text: str) -> str:
 def read_all(files: list[Path], change: Callable[[str], str]) -> list[list[str]]:
     """`docstrings` of many files, each changed by a function; by one process a core, in the order of `files`."""
     read = partial(_read, change=change)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_processors()
     if len(files) < FEW_FILES or cores == 1:
         return list(map(read, files))
     context = multiprocessing.get_context("spawn")

@@ -35,19 +35,6 @@ GPU_PEAKS = (
 OF_RUNS = ("results", "dvc.lock", "benchmarks/results", "docs/results")  # tracked, and written by runs
 
 
-def usable_processors() -> int:
-    """Processors that this process may use: OMP_NUM_THREADS, or its affinity cut by a cgroup quota (containers)."""
-    if (wanted := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
-        return max(1, int(wanted))
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = Path("/sys/fs/cgroup/cpu.max")
-    if quota.exists():
-        most, period = quota.read_text().split()
-        if most != "max":
-            count = min(count, max(1, int(most) // int(period)))
-    return count
-
-
 @cache
 def _processor_flags() -> frozenset[str]:
     info = Path("/proc/cpuinfo")

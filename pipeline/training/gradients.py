@@ -21,6 +21,7 @@ from pipeline.training.resume import ResumeFolder
 from pipeline.training.sharding import Sharded, whole
 
 Result = TypeVar("Result")
+CPU_ALLOCATOR = "DefaultCPUAllocator"  # in what torch raises for a processor's memory, under `ulimit -v` for instance
 
 
 class GlobalBatch(pl.LightningModule, ABC):
@@ -97,7 +98,9 @@ class GlobalBatch(pl.LightningModule, ABC):
             return self._fitting(lambda: self._accumulated(batch))
         try:
             return self._accumulated(batch)
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not _out_of_memory(error):
+                raise
             # The others are in the middle of the step, so it cannot begin anew.
             self._halve_micro_batch(error)
             if self.resume is not None:
@@ -167,7 +170,9 @@ class GlobalBatch(pl.LightningModule, ABC):
         while True:
             try:
                 return work()
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                if not _out_of_memory(error):
+                    raise
                 self._halve_micro_batch(error)
             if self.global_rank == 0:
                 print(f"  out of memory: going on with micro batches of {self.micro_batch}")
@@ -177,7 +182,7 @@ class GlobalBatch(pl.LightningModule, ABC):
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _halve_micro_batch(self, error: torch.OutOfMemoryError) -> None:
+    def _halve_micro_batch(self, error: RuntimeError) -> None:
         if self.micro_batch == 1:
             raise UserError(
                 f"{self.title}: one sequence at a time does not fit into the memory of this {self.device.type} device; "
@@ -199,3 +204,7 @@ class GlobalBatch(pl.LightningModule, ABC):
         found = torch.tensor(self.micro_batch, device=self.device)
         self.micro_batch = int(self.trainer.strategy.reduce(found, reduce_op="min"))
         self.tries = False
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or CPU_ALLOCATOR in str(error)

@@ -7,10 +7,11 @@ import psutil
 import torch
 
 from pipeline.base.errors import UserError
+from pipeline.base.processors import usable_processors
 from pipeline.config.hardware import HardwareConfig
 from pipeline.models.settings import ModelSettings
 from pipeline.training.activations import kept_bytes
-from pipeline.training.environment import absent, resolve_device, resolve_precision, usable_processors
+from pipeline.training.environment import absent, resolve_device, resolve_precision
 
 SHARE_OF_MEMORY = 0.25  # of the device's memory, for activations; the rest is weights, optimiser, text and other work
 

@@ -70,6 +70,17 @@ def test_seen_tokens_have_unit_rms_and_unseen_ones_small_noise(tmp_path: Path) -
     assert (vectors[~seen] != spectral_embeddings(corpus, 8, seed=2)[~seen]).all()
 
 
+def test_counting_the_tokens_of_a_long_corpus_reads_a_part_of_it(tmp_path: Path, monkeypatch) -> None:
+    corpus = planted(tmp_path / "train")
+    whole = token_counts(corpus)
+    assert whole.sum() == corpus.tokens
+    monkeypatch.setattr(spectral, "CHUNK_TOKENS", corpus.tokens // 100)
+    monkeypatch.setattr(spectral, "COUNTED_TOKENS", corpus.tokens // 4)
+    part = token_counts(corpus)
+    assert corpus.tokens / 4 <= part.sum() < corpus.tokens / 3.5
+    np.testing.assert_allclose(part / part.sum(), whole / whole.sum(), atol=0.02)
+
+
 def test_pairs_count_one_over_their_distance_on_both_sides_within_a_document(tmp_path: Path) -> None:
     corpus = write(tmp_path / "train", [1, 3, 4, 5, 2], [1, 3, 3, 2])
     expected = np.zeros((8, 8))

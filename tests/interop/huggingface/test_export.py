@@ -4,6 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,9 @@ from pipeline.cli.export import run
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.tokenizer import TokenizerConfig
 from pipeline.interop.folders import save_language_model
+from pipeline.linear import nb_svm
+from pipeline.linear.artifact import Blend, save_blend
+from pipeline.linear.blend import Weights
 from pipeline.models.build import Network, build
 from pipeline.models.settings import LSTMSettings, ModelSettings, TransformerSettings
 from pipeline.text import tokenizer as text_tokenizer
@@ -127,6 +131,22 @@ def test_a_classifier_gives_the_same_probabilities_there(
     for answer, probabilities_C in zip(answers, expected, strict=True):
         given = {one["label"]: one["score"] for one in answer}
         assert given == pytest.approx(dict(zip(LABELS, probabilities_C.tolist(), strict=True)), abs=1e-4)
+
+
+def test_what_else_answers_in_the_pipeline_is_told(
+    tmp_path: Path, tokenizer: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "classifier"
+    for direction in ("forward", "student/forward"):
+        classifier(folder / direction, GPT2, tokenizer)
+    linear = nb_svm.fit(TEXTS[:4], np.arange(4) % len(LABELS), classes=len(LABELS))
+    save_blend(folder / "blend", Blend(LABELS, ("forward",), Weights(0.5, {"nb_svm": 0.5}), {"nb_svm": linear}))
+    with pytest.raises(UserError, match=f"holds several models; export one of them: {folder / 'forward'}"):
+        export(folder, tmp_path / "out")
+    export(folder / "forward", tmp_path / "out")
+    said = capsys.readouterr().out
+    assert f"It is the network alone: linear models with a share of 0.50 stand beside it in {folder}" in said
+    assert f"can be exported too: {folder / 'student/forward'}" in said
 
 
 def _probabilities(folder: Path, tokenizer: Path, texts: list[str]) -> Tensor:
