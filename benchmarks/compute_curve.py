@@ -82,7 +82,7 @@ def linear_row(name: str, options: argparse.Namespace, read: dict[str, str]) -> 
         if name not in learners.names:
             return {"accuracy": None}
         texts, carried_NC, multilabel = documents(task, "train")
-        fitted = learners.fit(name, texts, carried_NC if multilabel else carried_NC.argmax(axis=1))
+        fitted = learners.fit([name], texts, carried_NC if multilabel else carried_NC.argmax(axis=1))[name]
         texts, carried_NC, multilabel = documents(task, options.score)
         return scored(carried_NC, fitted.predict_proba(texts), multilabel)
 

@@ -29,7 +29,7 @@ def main() -> None:
     systems, settings = {"majority": common.predict_proba(test_texts)}, {"majority": dict(common.settings)}
     learners = Learners(classes, task["spaced"], load_space(Path("models/lsa")))
     for name in track(learners.names, "baselines", len(learners.names)):
-        fitted = learners.fit(name, texts, labels)
+        fitted = learners.fit([name], texts, labels)[name]
         systems[name], settings[name] = fitted.predict_proba(test_texts), dict(fitted.settings)
     write_predictions(OUT / "predictions.parquet", read_labels(TASK / "test.parquet"), systems, multilabel)
     write_json(OUT / "metrics.json", {"documents": len(texts), "test_documents": len(test_texts), "settings": settings})

@@ -1,7 +1,6 @@
 """Stage blend: weigh the network and linear models on unseen documents (`python -m stages.blend`)."""
 
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +41,19 @@ def main() -> None:
 
     learners = Learners.open(task, Path("models/lsa"), Path("data/prepared/domain/train.parquet"))
 
-    @cache
-    def whole(name: str) -> NgramClassifier:
-        return learners.fit(name, texts, given)
-
+    whole: dict[str, NgramClassifier] = {}
     held_texts, held = part("validation")
     if len(held) >= config.enough:
-        names = track(learners.names, "linear models", len(learners.names))
-        linear = {name: whole(name).predict_proba(held_texts) for name in names}
+        for names in track(learners.groups, "linear models", len(learners.groups)):
+            whole |= learners.fit(names, texts, given)
+        linear = {name: one.predict_proba(held_texts) for name, one in whole.items()}
         judged = Judged(f"{len(held):,} validation documents", held, networks_on(held_texts), linear)
     else:
         judged = judge_in_parts(config, texts, given, learners)
     weights, losses = judged.weights(), judged.losses()
     about = {"judged_by": judged.by, "documents": len(judged.labels), "log_loss": losses}
-    blend = Blend(*beside, weights, {name: whole(name) for name in weights.linear})
+    whole = whole or learners.fit(tuple(weights.linear), texts, given)
+    blend = Blend(*beside, weights, {name: whole[name] for name in weights.linear})
     said = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
     write(blend, about, f"linear share {weights.linear_share:.2f}, judged by {judged.by}; log loss: {said}")
 

@@ -34,7 +34,7 @@ def main(corpus: str, labels: str, seed: str) -> None:
         fitted: list[NgramClassifier] = []
 
         def ngrams(name: str = name, fitted: list[NgramClassifier] = fitted) -> np.ndarray:
-            fitted.append(trains.fit(name, labelled.train.texts, labelled.train.labels))
+            fitted.append(trains.fit([name], labelled.train.texts, labelled.train.labels)[name])
             return fitted[0].predict_proba(test.texts)
 
         systems[name] = timed(ngrams)

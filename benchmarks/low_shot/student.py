@@ -51,7 +51,7 @@ def teacher(labelled: Labelled, corpus: str, labels: str, begins: str, seed: str
     network = classifier(labelled.rows, corpus, labels, begins, int(seed))
     weights = judged(corpus, labels, seed)
     trains, given_by = learners(corpus, labelled), labelled.train
-    linear = {name: trains.fit(name, given_by.texts, given_by.labels) for name in weights.linear}
+    linear = trains.fit(tuple(weights.linear), given_by.texts, given_by.labels)
     members = [member for member, _ in network.members]
     blend = Blend(labelled.classes, tuple(network.directions), weights, linear)
     return Predictor(members, blend, device=PLACE.device, precision="auto")

@@ -8,13 +8,13 @@ which is far better where these are the classes (topics) and worse where they ar
 held-out labels decide how much each counts.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from pipeline.linear import lsa_lr
 from pipeline.linear.classifier import NgramClassifier
 from pipeline.linear.features import tf_idf
 from pipeline.linear.model import LinearModel
@@ -36,31 +36,55 @@ class Unlabelled:
 
     space: Space
     features_NV: csr_matrix
+    # What tells one text from another, uint64.
+    keys_N: np.ndarray
 
     @classmethod
     def read(cls, texts: Sequence[str], space: Space) -> "Unlabelled":
         """The texts, or every so many-th where they are long."""
         most = CHARACTERS // (CHARACTER_NGRAMS if space.vocabulary.ngrams.unit == "character" else 1)
         some = texts[:: max(1, -(-sum(map(len, texts)) // most))]
-        return cls(space, tf_idf(space.vocabulary.counts(some), space.idf_V))
+        return cls(space, tf_idf(space.vocabulary.counts(some), space.idf_V), _keys(some))
+
+    def without(self, texts: Sequence[str]) -> "Unlabelled":
+        """All but these: what it has guessed of a document itself would speak for the guess."""
+        others_N = ~np.isin(self.keys_N, _keys(texts))
+        return Unlabelled(self.space, self.features_NV[others_N], self.keys_N[others_N])
+
+
+def _keys(texts: Sequence[str]) -> np.ndarray:
+    digests = (hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
+    return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
 
 def fit(
-    texts: Sequence[str], labels_N: np.ndarray, *, classes: int, unlabelled: Unlabelled, steps: int
-) -> NgramClassifier:
+    texts: Sequence[str],
+    labels_N: np.ndarray,
+    *,
+    classes: int,
+    unlabelled: Unlabelled,
+    teacher: LinearModel,
+    wanted: Mapping[str, int],
+) -> dict[str, NgramClassifier]:
     """Train on labelled texts, one label each, and on the unlabelled ones; arguments as in `tfidf_lr.fit`.
 
     Its probabilities are surer than they should be, as naive Bayes's are, which whoever blends them corrects.
+
+    Args:
+        teacher: of the same labels, on the unlabelled text's space: it guesses first.
+        wanted: names of models, and after how many steps each is taken.
     """
     space = unlabelled.space
     given_NV = tf_idf(space.vocabulary.counts(texts), space.idf_V)
     given_VC = given_NV.T @ np.eye(classes)[labels_N]
     shares_C = (np.bincount(labels_N, minlength=classes) + 1) / (len(labels_N) + classes)
-    model = lsa_lr.fit(texts, labels_N, classes=classes, space=space).model
-    for _ in range(steps):
+    model, found = teacher, dict[str, NgramClassifier]()
+    for step in range(1, max(wanted.values()) + 1):
         guessed_NC = balanced(model.probabilities(unlabelled.features_NV, False), shares_C)  # expectation
         model = naive_bayes(given_VC + WORTH * (unlabelled.features_NV.T @ guessed_NC), shares_C)  # maximisation
-    return NgramClassifier(space.vocabulary, space.idf_V, model, multilabel=False, settings={"steps": float(steps)})
+        taken = NgramClassifier(space.vocabulary, space.idf_V, model, multilabel=False, settings={"steps": float(step)})
+        found |= {name: taken for name, steps in wanted.items() if steps == step}
+    return found
 
 
 def naive_bayes(weight_VC: np.ndarray, shares_C: np.ndarray) -> LinearModel:

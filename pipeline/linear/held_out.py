@@ -31,7 +31,7 @@ def held_out(
         folds: rows to train on and rows held out; each row is held out once.
         processes: that train side by side.
     """
-    wanted = [(name, *fold) for name in learners.names for fold in folds]
+    wanted = [(names, *fold) for names in learners.groups for fold in folds]
     found = {name: np.zeros((len(texts), learners.classes)) for name in learners.names}
     processes = min(processes, len(wanted))
     side_by_side = Parallel(
@@ -46,8 +46,9 @@ def held_out(
     with _deaf_to_ctrl_c():
         answers = side_by_side(delayed(_of_part)(learners, texts, labels, *part) for part in wanted)
     try:
-        for (name, _, held_N), part_NC in zip(wanted, track(answers, "linear models", len(wanted)), strict=True):
-            found[name][held_N] = part_NC
+        for (_, _, held_N), said in zip(wanted, track(answers, "linear models", len(wanted)), strict=True):
+            for name, part_NC in said.items():
+                found[name][held_N] = part_NC
     except BrokenExecutor as error:
         raise UserError(
             f"a process that trains linear models was killed, most likely for want of memory; {processes} train side "
@@ -57,10 +58,16 @@ def held_out(
 
 
 def _of_part(
-    learners: Learners, texts: list[str], labels: np.ndarray, name: str, train_N: np.ndarray, held_N: np.ndarray
-) -> np.ndarray:
-    fitted = learners.fit(name, [texts[row] for row in train_N], labels[train_N])
-    return fitted.predict_proba([texts[row] for row in held_N])
+    learners: Learners,
+    texts: list[str],
+    labels: np.ndarray,
+    names: Sequence[str],
+    train_N: np.ndarray,
+    held_N: np.ndarray,
+) -> dict[str, np.ndarray]:
+    held = [texts[row] for row in held_N]
+    fitted = learners.fit(names, [texts[row] for row in train_N], labels[train_N], unseen=held)
+    return {name: one.predict_proba(held) for name, one in fitted.items()}
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The linear models by name, as stages and benchmarks train them: what the pipeline is compared and blended with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +13,8 @@ from pipeline.linear.classifier import NgramClassifier
 from pipeline.linear.em_naive_bayes import STEPS, Unlabelled
 from pipeline.linear.space import Space, load_space
 from pipeline.text.prepared import read_texts
+
+LSA = "lsa_lr"
 
 
 @dataclass(frozen=True)
@@ -38,19 +40,40 @@ class Learners:
     @property
     def names(self) -> tuple[str, ...]:
         """Those that can be trained here."""
-        return ("tfidf_lr", "nb_svm", *(["lsa_lr"] if self.space else []), *(STEPS if self.unlabelled else []))
+        return ("tfidf_lr", "nb_svm", *([LSA] if self.space else []), *(STEPS if self.unlabelled else []))
 
-    def fit(self, name: str, texts: list[str], labels: np.ndarray) -> NgramClassifier:
-        """Train one; labels (N,) class indices, or (N, C) booleans where a document may carry several."""
+    @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """The same, those together of which one begins with the other."""
+        of_text = tuple(name for name in self.names if name == LSA or name in STEPS)
+        return tuple(group for group in (("tfidf_lr",), ("nb_svm",), of_text) if group)
+
+    def fit(
+        self, names: Sequence[str], texts: list[str], labels: np.ndarray, unseen: Sequence[str] = ()
+    ) -> dict[str, NgramClassifier]:
+        """Train some of them.
+
+        Args:
+            labels: (N,) class indices, or (N, C) booleans where a document may carry several.
+            unseen: texts that they are to be judged by, which are not learnt from though unlabelled text has them.
+        """
+        found: dict[str, NgramClassifier] = {}
         with threadpool_limits(1):  # equal bits on any number of processors; sparse products use one anyway
-            if name == "lsa_lr":
-                assert self.space is not None
-                return lsa_lr.fit(texts, labels, classes=self.classes, space=self.space)
-            if name in STEPS:
+            for name, kind in (("tfidf_lr", tfidf_lr), ("nb_svm", nb_svm)):
+                if name in names:
+                    found[name] = kind.fit(texts, labels, classes=self.classes, spaced=self.spaced)
+            if steps := {name: STEPS[name] for name in names if name in STEPS}:
                 assert self.unlabelled is not None
-                return em_naive_bayes.fit(
-                    texts, labels, classes=self.classes, unlabelled=self.unlabelled, steps=STEPS[name]
+                found[LSA] = self._lsa(texts, labels)
+                others = self.unlabelled.without(unseen)
+                teacher = found[LSA].model
+                found |= em_naive_bayes.fit(
+                    texts, labels, classes=self.classes, unlabelled=others, teacher=teacher, wanted=steps
                 )
-            return {"nb_svm": nb_svm, "tfidf_lr": tfidf_lr}[name].fit(
-                texts, labels, classes=self.classes, spaced=self.spaced
-            )
+            elif LSA in names:
+                found[LSA] = self._lsa(texts, labels)
+        return {name: found[name] for name in names}
+
+    def _lsa(self, texts: list[str], labels: np.ndarray) -> NgramClassifier:
+        assert self.space is not None
+        return lsa_lr.fit(texts, labels, classes=self.classes, space=self.space)

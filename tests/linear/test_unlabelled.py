@@ -11,6 +11,7 @@ from pipeline.linear.artifact import Blend, load_blend, save_blend
 from pipeline.linear.blend import Weights
 from pipeline.linear.em_naive_bayes import STEPS, Unlabelled, balanced
 from pipeline.linear.features import Vocabulary, token_ngrams
+from pipeline.linear.held_out import held_out
 from pipeline.linear.learners import Learners
 from pipeline.linear.space import FEWEST, Space, learn_space, load_space, save_space
 
@@ -58,7 +59,7 @@ def test_six_labels_reach_words_that_none_of_them_has(learners: Learners, name: 
     few = np.concatenate([np.flatnonzero(labels_N == label)[:2] for label in range(3)])
     some, given = [texts[row] for row in few], labels_N[few]
     test, truth = documents(300, 3)
-    fitted = {one: learners.fit(one, some, given) for one in ("tfidf_lr", name)}
+    fitted = {one: learners.fit([one], some, given)[one] for one in ("tfidf_lr", name)}
     right = {one: (model.predict_proba(test).argmax(1) == truth).mean() for one, model in fitted.items()}
     assert right[name] > right["tfidf_lr"] + 0.05
 
@@ -72,7 +73,7 @@ def test_as_many_directions_are_looked_at_as_the_labels_can_weigh(place: int) ->
     random = np.random.Generator(np.random.PCG64(5))
     labels_N = np.arange(100) % 2
     texts = [" ".join(words[n] for n in (*random.choice(256, 12), place + label)) for label in labels_N]
-    fitted = Learners(2, True, space).fit("lsa_lr", texts, labels_N)
+    fitted = Learners(2, True, space).fit(["lsa_lr"], texts, labels_N)["lsa_lr"]
     assert fitted.settings["directions"] == (32 if place < 32 else 256)
     assert (fitted.predict_proba(texts).argmax(1) == labels_N).mean() > 0.9
 
@@ -80,13 +81,27 @@ def test_as_many_directions_are_looked_at_as_the_labels_can_weigh(place: int) ->
 @pytest.mark.parametrize("name", ["lsa_lr", *STEPS])
 def test_labelled_text_without_a_word_of_the_domains_is_learnt_nothing_from(learners: Learners, name: str) -> None:
     for known in ("", "sea1 sea2"):
-        fitted = learners.fit(name, [f"{known} alpha{number}" for number in range(30)], np.arange(30) % 3)
+        fitted = learners.fit([name], [f"{known} alpha{number}" for number in range(30)], np.arange(30) % 3)[name]
         np.testing.assert_allclose(fitted.predict_proba(["oven7 beta"]).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_what_judges_a_model_has_not_taught_it_as_unlabelled_text_either(space: Space) -> None:
+    """A document held out is unlabelled text of the domain too, and what EM guesses of it would speak for the guess."""
+    texts, labels_N = documents(60, 2)
+    others, rows = documents(300, 1)[0], np.arange(60)
+    parts = [(rows[rows % 3 != part], rows[rows % 3 == part]) for part in range(3)]
+    with_them = Learners(3, True, space, Unlabelled.read([*others, *texts], space))
+    said = held_out(with_them, texts, labels_N, parts, 1)
+    for train_N, held_N in parts:
+        never = Learners(3, True, space, Unlabelled.read([*others, *(texts[row] for row in train_N)], space))
+        fitted = never.fit(list(STEPS), [texts[row] for row in train_N], labels_N[train_N])
+        for name, one in fitted.items():
+            np.testing.assert_allclose(said[name][held_N], one.predict_proba([texts[row] for row in held_N]), rtol=1e-6)
 
 
 def test_they_come_back_from_the_folder_of_a_blend(learners: Learners, tmp_path: Path) -> None:
     texts, labels_N = documents(40, 4)
-    fitted = learners.fit("nb_em_15", texts, labels_N)
+    fitted = learners.fit(["nb_em_15"], texts, labels_N)["nb_em_15"]
     weights = Weights(0.5, {"it": 0.5})
     save_blend(tmp_path / "blend", Blend(("a", "b", "c"), ("forward",), weights, {"it": fitted}))
     loaded = load_blend(tmp_path / "blend").linear["it"]
@@ -149,7 +164,7 @@ def right(text: list[str], given: tuple[list[str], np.ndarray], test: tuple[list
     assert space is not None
     learners = Learners(int(test[1].max()) + 1, True, space, Unlabelled.read(text, space))
     return {
-        name: float((learners.fit(name, *given).predict_proba(test[0]).argmax(1) == test[1]).mean())
+        name: float((learners.fit([name], *given)[name].predict_proba(test[0]).argmax(1) == test[1]).mean())
         for name in ("lsa_lr", *STEPS)
     }
 
