@@ -15,6 +15,7 @@ from sklearn.utils import Tags, check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
+from pipeline.base.errors import UserError
 from pipeline.classifier.artifact import LoadedClassifier, save_classifier
 from pipeline.classifier.data import InMemory, LabelledDocuments
 from pipeline.classifier.loss import targets
@@ -26,8 +27,11 @@ from pipeline.config.hardware import HardwareConfig
 from pipeline.config.read import load as load_config
 from pipeline.config.read import parse
 from pipeline.inference.predictor import Predictor
-from pipeline.interop.folders import load_language_model
+from pipeline.interop.folders import CONFIG, MODEL, TOKENIZER, load_language_model
 from pipeline.text import tokenizer as bpe
+from pipeline.text.documents import clean
+
+SAVED = frozenset({CONFIG, MODEL, TOKENIZER})  # all that the folder of a classifier holds
 
 
 class UlmfitClassifier(ClassifierMixin, BaseEstimator):
@@ -90,6 +94,9 @@ class UlmfitClassifier(ClassifierMixin, BaseEstimator):
         if y is None:
             raise ValueError("UlmfitClassifier requires y to be passed, but the target y is None")
         labels_N = column_or_1d(y, warn=True)
+        missing = [row for row, label in enumerate(labels_N.tolist()) if label is None or label != label]
+        if missing:
+            raise ValueError(f"y[{missing[0]}] is {labels_N[missing[0]]}: no label; leave out rows without one")
         check_consistent_length(texts, labels_N)
         check_classification_targets(labels_N)
         classes, numbers_N = np.unique(labels_N, return_inverse=True)
@@ -110,8 +117,14 @@ class UlmfitClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[best_N]
 
     def save(self, folder: str | Path) -> None:
-        """Write the classifier for `TextClassifier.load` and `ulmfit predict`; labels are written as text."""
+        """Write the classifier for `TextClassifier.load` and `ulmfit predict`; labels are written as text.
+
+        An earlier one is replaced; a folder with anything else in it is a `UserError`.
+        """
         check_is_fitted(self)
+        folder = Path(folder).resolve()
+        if folder.exists() and not (folder.is_dir() and {one.name for one in folder.iterdir()} <= SAVED):
+            raise UserError(f"{folder}: holds something else; name a folder that does not exist yet")
         ((member, tokenizer),) = self.predictor_.members
         with tempfile.TemporaryDirectory() as kept:
             file = Path(kept) / "tokenizer.json"
@@ -128,7 +141,7 @@ class UlmfitClassifier(ClassifierMixin, BaseEstimator):
     def _train(self, texts: list[str], numbers_N: np.ndarray, classes: np.ndarray) -> Predictor:
         config = self._config()
         start = load_language_model(self.language_model)
-        tokens = bpe.encode(bpe.load(start.tokenizer), texts)
+        tokens = bpe.encode(bpe.load(start.tokenizer), list(map(clean, texts)))
         network = classifier_network(start.model, config, classes=len(classes))
         reverse = start.direction == "backward"
         train = LabelledDocuments(InMemory(tokens), targets(numbers_N.tolist(), network.classes, False), reverse)

@@ -18,6 +18,7 @@ from pipeline.config.hardware import HardwareConfig
 from pipeline.evaluation.decisions import carried
 from pipeline.inference.held_out import HeldOut
 from pipeline.inference.predictor import Predictor
+from pipeline.inference.together import remember
 from pipeline.linear.artifact import Blend, save_blend
 from pipeline.linear.blend import Judged, Weights
 from pipeline.linear.classifier import NgramClassifier
@@ -87,6 +88,7 @@ def write(blend: Blend, about: dict[str, Any], said: str) -> None:
     if this_rank() == 0:
         print(f"  {said}")
         save_blend(CLASSIFIER / FOLDER, blend)
+        remember(CLASSIFIER / FOLDER, CLASSIFIER, blend.directions)
         shares = {name: round(share, 4) for name, share in blend.weights.shares().items()}
         found = {"weights": asdict(blend.weights), "shares": shares, "linear_share": round(1 - shares["network"], 4)}
         write_json(Path("results/blend/metrics.json"), found | about)

@@ -29,8 +29,11 @@ CLASSIFIER = Path("models/classifier")
 OUT = Path("results/evaluate")
 
 
-def main() -> None:
-    """Write metrics, predictions, and the confusion and calibration of the pipeline; all empty without a test part."""
+def main(name: str) -> None:
+    """Write metrics, predictions, and the confusion and calibration of the pipeline; all empty without a test part.
+
+    name: of the task in configs/dataset/, for whoever reads the results.
+    """
     task = read_json(TASK / "labels.json")
     names, multilabel = task["labels"], task["multilabel"]
     texts, labels = list(read_texts(TASK / "test.parquet")), read_labels(TASK / "test.parquet")
@@ -59,6 +62,7 @@ def main() -> None:
         systems["pipeline"] = pipeline_NC = blend.weights.with_student(student_NC, blend_NC, multilabel)
         members = {"student": student_NC, "teacher": blend_NC, **members}
     test = {
+        "task": name,
         "documents": len(texts),
         "classes": len(names),
         "multilabel": multilabel,

@@ -11,11 +11,13 @@ from pipeline.classifier.data import Task
 from pipeline.classifier.network import classifier_network
 from pipeline.classifier.student import Unlabelled, reason_not_to, taught
 from pipeline.classifier.train import ClassifierRun
+from pipeline.config.blend import FOLDER as BLEND
 from pipeline.config.chosen import chosen
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.hardware import HardwareConfig
 from pipeline.config.self_train import FOLDER, SelfTrainConfig
 from pipeline.inference.predictor import Predictor, said
+from pipeline.inference.together import remember
 from pipeline.interop.folders import load_language_model
 from pipeline.shards.read import TokenCorpus
 from pipeline.text.prepared import read_texts
@@ -35,8 +37,7 @@ def main(direction: str, goal: str = "train") -> None:
     task = Task.open(TASK, Path("data/tokens/task"), reverse=direction == "backward")
     start = load_language_model(Path("models/domain") / direction)
     out, results = TEACHER / FOLDER / direction, Path("results/self_train") / direction
-    number = len(unlabelled.texts)
-    why = reason_not_to(config, multilabel=task.multilabel, unlabelled=number, labelled=len(labelled))
+    why = reason_not_to(config, multilabel=task.multilabel, unlabelled=unlabelled.there, labelled=len(labelled))
     if why is not None:
         ClassifierRun(out, results, task, start.tokenizer, direction, goal).leave_out(why)
         return
@@ -51,6 +52,8 @@ def main(direction: str, goal: str = "train") -> None:
     network = classifier_network(start.model, classifier, classes=len(task.labels))
     run = ClassifierRun(out, results, task, start.tokenizer, direction, goal)
     run.train(network, classifier, hardware, f"self_train {direction}")
+    if goal == "train":
+        remember(out, TEACHER, [*teacher.directions, BLEND])
 
 
 if __name__ == "__main__":

@@ -178,6 +178,24 @@ def test_what_cannot_be_trained_on_is_refused(language_model: Path, texts: list[
         UlmfitClassifier(language_model, RECIPE).predict(texts)
 
 
+def test_saving_replaces_an_earlier_classifier_and_nothing_else(fitted: UlmfitClassifier, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "mine")
+    fitted.save(tmp_path / "mine")
+    (tmp_path / "mine/thesis.txt").write_text("years of work")
+    (tmp_path / "file").write_text("a file")
+    for taken in (tmp_path / "mine", tmp_path / "file", tmp_path):
+        with pytest.raises(UserError, match="holds something else; name a folder that does not exist yet"):
+            fitted.save(taken)
+    assert (tmp_path / "mine/thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_missing_label_is_named(language_model: Path, missing: object) -> None:
+    y = np.array(["a", "b", missing, "a"], dtype=object)
+    with pytest.raises(ValueError, match=r"y\[2\] is (None|nan): no label"):
+        UlmfitClassifier(language_model=language_model).fit(["one", "two", "three", "four"], y)
+
+
 def test_a_fit_that_fails_leaves_what_was_fitted(
     fitted: UlmfitClassifier, texts: list[str], language_model: Path
 ) -> None:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from pipeline.classifier.data import Documents, Joined, Some, Task
 from pipeline.config.self_train import SelfTrainConfig
-from pipeline.text.prepared import count, read_texts
+from pipeline.text.prepared import read_texts
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,18 @@ class Unlabelled:
     # Their places in the domain's training part, ascending.
     rows: np.ndarray
     texts: list[str]
+    # How many there are in all, of which these were taken.
+    there: int
 
     @classmethod
     def among(cls, domain: Path, labelled: Collection[str], most: int) -> Self:
-        """Of `most` documents of a prepared corpus, spread evenly over it, those that are not labelled."""
-        wanted, known = set(spread(count(domain), most)), set(labelled)
+        """Of a prepared corpus's documents that are not labelled all, or `most` of them, spread evenly over it."""
+        known = set(labelled)
+        rows_N = np.fromiter((row for row, text in enumerate(read_texts(domain)) if text not in known), np.int64)
+        rows_N = rows_N[spread(there := len(rows_N), most)]
+        wanted = set(rows_N.tolist())
         upto = islice(enumerate(read_texts(domain)), max(wanted, default=-1) + 1)
-        found = [(row, text) for row, text in upto if row in wanted and text not in known]
-        return cls(np.array([row for row, _ in found], dtype=np.int64), [text for _, text in found])
+        return cls(rows_N, [text for row, text in upto if row in wanted], there)
 
 
 def spread(documents: int, most: int) -> list[int]:
@@ -42,13 +46,15 @@ def spread(documents: int, most: int) -> list[int]:
 
 
 def reason_not_to(config: SelfTrainConfig, *, multilabel: bool, unlabelled: int, labelled: int) -> str | None:
-    """Why there is no student, if there is none."""
+    """Why there is no student, if there is none; `unlabelled`: documents there are, not those that are taken."""
     if config.documents == 0:
         return "`documents: 0`: no student"
     if multilabel:
         return "several labels a document: no student"
     if unlabelled < labelled:
         return f"{unlabelled:,} unlabelled documents for {labelled:,} labelled ones: no student"
+    if config.documents < labelled:
+        return f"`documents: {config.documents}` for {labelled:,} labelled ones: no student"
     return None
 
 

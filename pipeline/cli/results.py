@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.base.files import read_json
-from pipeline.config.chosen import read_choices
+from pipeline.config.chosen import CHOICES, read_choices
 from pipeline.evaluation.verdict import MEMBERS, NAMES, verdict, weighing
 
 RESULTS = Path("results")
@@ -24,14 +24,16 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the table."""
-    metrics = read_json(RESULTS / "evaluate" / "metrics.json")
+    metrics, blend = (read_json(RESULTS / stage / "metrics.json") for stage in ("evaluate", "blend"))
     print(table(metrics))
     print(f"\n{verdict(metrics)}")
-    if said := weighing(read_json(RESULTS / "blend" / "metrics.json")):
+    if said := weighing(blend):
         print(said)
     print(f"{_labels_used()}, {_counted(metrics['test']['documents'], 'test document')}{_transductive(metrics)}")
     page = RESULTS / "report" / "index.html"
     print(f"report: {page}" if page.is_file() else f"report: not drawn yet; `dvc repro report` writes {page}")
+    if (told := metrics["test"]["task"]) != (now := read_choices()["task"]):
+        print(f"These are results of `task: {told}`, and {CHOICES} says `{now}` now; run `dvc repro` for its own")
 
 
 def table(metrics: Mapping[str, Any]) -> str:

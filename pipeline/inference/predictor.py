@@ -15,6 +15,8 @@ from pipeline.batches.reverse import reverse_document
 from pipeline.classifier.artifact import LoadedClassifier, load_classifier
 from pipeline.config import self_train
 from pipeline.config.blend import FOLDER
+from pipeline.inference.together import require_blend, require_together
+from pipeline.text.documents import clean
 from pipeline.text.tokenizer import encode, load
 from pipeline.training.environment import absent, resolve_precision
 
@@ -82,10 +84,17 @@ class Predictor:
         """
         folder = Path(folder)
         blend = _blend(folder / FOLDER)
-        folders = classifier_folders(folder) if blend is None else [folder / one for one in blend.directions]
+        if blend is None:
+            require_blend(folder)
+            folders = classifier_folders(folder)
+        else:
+            require_together(folder / FOLDER, folder)
+            folders = [folder / one for one in blend.directions]
         members = [load_classifier(one) for one in folders]
         beside = [folder / self_train.FOLDER / one.direction for one in members] if students else []
         taught = [one for one in beside if (one / "config.json").is_file()]
+        for one in taught:
+            require_together(one, folder)
         pupils = [load_classifier(one) for one in taught]
         for one, member in zip((*folders, *taught), (*members, *pupils), strict=True):
             if (member.labels, member.multilabel) != (members[0].labels, members[0].multilabel):
@@ -187,6 +196,8 @@ def classifier_folders(folder: Path | str) -> list[Path]:
     folders = sorted(path.parent for path in folder.glob("*/config.json") if path.parent.name != FOLDER)
     if folder.name == self_train.FOLDER and (teacher := _blend(folder.parent / FOLDER)) is not None:
         folders = [one for one in folders if one.name in teacher.directions]
+        for one in folders:
+            require_together(one, folder.parent)
     if not folders:
         raise UserError(f"{folder}: holds no classifier; run `dvc repro`, or `dvc pull` to fetch a trained one")
     return folders
@@ -201,7 +212,7 @@ def _checked(texts: Iterable[str]) -> list[str]:
     for number, text in enumerate(documents):
         if not isinstance(text, str):
             raise TypeError(f"text {number} is {text!r:.40} ({type(text).__name__}), not a str")
-    return documents
+    return list(map(clean, documents))  # as they were for training
 
 
 def _encode(member: LoadedClassifier, tokenizer: Tokenizer, texts: list[str]) -> list[np.ndarray]:

@@ -234,7 +234,7 @@ def _student(
         why = "no domain corpus"
     elif task is not None and domain is not None:
         rows = np.array(spread(domain.documents, config.documents), dtype=np.int64)
-        counts = {"unlabelled": len(rows), "labelled": len(task.train)}
+        counts = {"unlabelled": domain.documents, "labelled": len(task.train)}
         why = reason_not_to(config, multilabel=task.multilabel, **counts)
         known = None if why else taught(task, domain, rows, np.zeros((len(rows), len(task.labels))))
     found = _classifier(

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from pipeline.classifier.data import InMemory, LabelledDocuments, Task
-from pipeline.classifier.student import Unlabelled, taught
+from pipeline.classifier.student import Unlabelled, reason_not_to, taught
+from pipeline.config.self_train import SelfTrainConfig
 
 
 @pytest.fixture
@@ -31,6 +32,26 @@ def test_labelled_documents_are_not_among_them(domain: Path) -> None:
     found = Unlabelled.among(domain, ["text 3", "text 99", "elsewhere"], 1000)
     assert len(found.rows) == 98
     assert not {3, 99} & set(found.rows.tolist())
+
+
+def test_labelled_documents_take_no_place_of_the_others(domain: Path) -> None:
+    found = Unlabelled.among(domain, [f"text {number}" for number in range(60)], 30)
+    assert (len(found.rows), found.there) == (30, 40)
+    assert found.texts == [f"text {row}" for row in found.rows]
+    assert min(found.rows) >= 60
+
+
+@pytest.mark.parametrize(
+    ("there", "documents", "why"),
+    [
+        (50, 4000, "50 unlabelled documents for 60 labelled ones: no student"),
+        (5000, 59, "`documents: 59` for 60 labelled ones: no student"),
+        (60, 4000, None),
+    ],
+)
+def test_why_there_is_no_student_is_told_by_what_decides(there: int, documents: int, why: str | None) -> None:
+    config = SelfTrainConfig(documents=documents)
+    assert reason_not_to(config, multilabel=False, unlabelled=there, labelled=60) == why
 
 
 def test_the_teachers_word_stands_behind_the_labels() -> None:

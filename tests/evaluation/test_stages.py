@@ -55,7 +55,7 @@ def task(root: Path, *, multilabel: bool = False, test_documents: int = 24) -> N
 def run(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(root)
     baselines.main()
-    evaluate.main()
+    evaluate.main("which")
     return root / "results/evaluate"
 
 
@@ -76,7 +76,13 @@ def test_every_system_is_measured_and_the_pipeline_is_what_predict_says(finished
     metrics = read_json(out / "metrics.json")
     assert set(metrics["systems"]) == set(found.systems)
     assert set(metrics["members"]) == {"network", "linear", "forward", "backward"}
-    assert metrics["test"] == {"classes": 3, "documents": 24, "multilabel": False, "transductive": False}
+    assert metrics["test"] == {
+        "task": "which",
+        "classes": 3,
+        "documents": 24,
+        "multilabel": False,
+        "transductive": False,
+    }
     assert metrics["systems"]["nb_svm"]["accuracy"] == 1
     assert metrics["systems"]["majority"]["accuracy"] == pytest.approx(1 / 3)
     texts = [f"{['sea', 'city', 'bread'][n % 3]} {TEXTS[n % 4]}" for n in range(24)]
@@ -130,7 +136,7 @@ def test_without_a_test_part_every_file_is_there_and_empty(tmp_path, monkeypatch
     task(tmp_path, test_documents=0)
     out = run(tmp_path, monkeypatch)
     assert read_json(out / "metrics.json") == {
-        "test": {"classes": 3, "documents": 0, "multilabel": False, "transductive": False},
+        "test": {"task": "which", "classes": 3, "documents": 0, "multilabel": False, "transductive": False},
         "systems": {},
         "members": {},
         "lead": {},

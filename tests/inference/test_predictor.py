@@ -70,6 +70,12 @@ def test_a_folder_that_its_blend_does_not_name_is_left_alone(models: Path, tmp_p
     assert Predictor.load(folder / "student", device="cpu").directions == ["forward"]
 
 
+def test_texts_are_cleaned_as_they_were_for_training(models: Path) -> None:
+    predictor = Predictor.load(models / "forward", device="cpu")
+    clean, raw = predictor.predict_proba(["one line\nand another", "  one line\r\nand another\r\n"])
+    assert clean.tolist() == raw.tolist()
+
+
 def test_predict_names_the_most_probable_label(models: Path) -> None:
     predictor = Predictor.load(models, device="cpu")
     best = predictor.predict_proba(MANY).argmax(axis=1)
@@ -92,7 +98,7 @@ def test_several_labels_are_those_of_one_half_and_more(tmp_path: Path) -> None:
 def test_long_texts_are_cut_counted_and_not_tokenised_to_their_end(tmp_path: Path, direction: str) -> None:
     predictor = Predictor.load(saved(tmp_path / direction, direction=direction, max_tokens=16), device="cpu")
     filler = "and so on, " * (16 * CHARACTERS_PER_TOKEN)
-    texts = ["Salt. " + filler + "Salt.", "Salt. " * 16 + filler + "Salt. " * 16, "a word"]
+    texts = ["Salt. " + filler + "Salt.", "Salt. " * 16 + filler + "Salt." * 16, "a word"]
     probabilities_NC = predictor.predict_proba(texts)
     assert predictor.documents_cut == 2
     for row_C, text in zip(probabilities_NC, texts, strict=True):

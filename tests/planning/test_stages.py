@@ -61,7 +61,7 @@ def test_a_student_reads_the_labelled_documents_and_the_domains(choices: dict[st
     without = by_name(choices)["self_train"]
     assert (without.phases, without.note) == ((), "`documents: 0`: no student")
     write_json(Path("configs/self_train/tiny.yaml"), {"documents": 10})
-    assert by_name(choices)["self_train"].note == f"10 unlabelled documents for {labelled} labelled ones: no student"
+    assert by_name(choices)["self_train"].note == f"`documents: 10` for {labelled} labelled ones: no student"
 
 
 def test_two_directions_are_twice_the_work_of_one_but_for_the_comparison(choices: dict[str, Any]) -> None:

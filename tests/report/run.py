@@ -75,7 +75,13 @@ def write_run(
         "log_loss": {"network": 0.8, "nb_svm": 0.9, "tfidf_lr": 1.0, "blend": 0.7},
     }
     write_json(root / "results/blend/metrics.json", blend if blended else {"linear_share": 0.0})
-    test = {"documents": documents, "classes": len(labels), "multilabel": multilabel, "transductive": transductive}
+    test = {
+        "task": CHOICES["task"],
+        "documents": documents,
+        "classes": len(labels),
+        "multilabel": multilabel,
+        "transductive": transductive,
+    }
     summary = summarise(carried(truth, len(labels), multilabel), systems, members, labels, multilabel)
     write_json(root / "results/evaluate/metrics.json", {"test": test, **summary})
     write_predictions(root / "results/evaluate/predictions.parquet", truth, systems, multilabel)

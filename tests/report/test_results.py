@@ -60,6 +60,15 @@ def test_labels_are_counted_of_the_directions_chosen(tmp_path, monkeypatch, caps
     assert "80 labelled documents" in printed(tmp_path, monkeypatch, capsys)
 
 
+def test_results_of_a_former_task_are_told_from_the_present_ones(tmp_path, monkeypatch, capsys) -> None:
+    told = "These are results of `task: which_library`, and configs/config.yaml says `tickets` now"
+    assert told not in printed(tmp_path, monkeypatch, capsys)
+    config = tmp_path / "configs/config.yaml"
+    config.write_text(config.read_text().replace("task: which_library", "task: tickets"))
+    main(["results"])
+    assert told in capsys.readouterr().out
+
+
 def test_a_lost_comparison_is_said_and_the_winners_named(tmp_path, monkeypatch, capsys) -> None:
     text = printed(tmp_path, monkeypatch, capsys, skill={**SKILL, "pipeline": 1.0})
     assert "The pipeline loses to NB-SVM by 0." in text

@@ -91,7 +91,7 @@ def test_the_network_alone_when_that_is_asked(trained: Path, tmp_path: Path) -> 
     folder = copies(trained, tmp_path / "alone")
     write_json(folder / "configs/blend/tiny.yaml", {"weight": "none"})
     assert "the network alone" in run(folder, "blend").stdout
-    assert sorted(contents(folder / OUT)) == ["config.json"]
+    assert sorted(contents(folder / OUT)) == ["beside.json", "config.json"]
     texts = ["the anchor", "butter"]
     whole, network = (Predictor.load(folder / f"models/classifier{one}", device="cpu") for one in ("", "/forward"))
     assert (whole.predict_proba(texts) == network.predict_proba(texts)).all()

@@ -1,6 +1,7 @@
 """Promise: a student learns from what the classifier says of unlabelled documents, and stands beside it then."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from pipeline.base.errors import UserError
 from pipeline.base.files import read_json, write_json
 from pipeline.cli.main import main
 from pipeline.inference.predictor import Predictor
@@ -56,6 +58,7 @@ def test_a_student_has_the_networks_share(taught: Path, tmp_path: Path, capsys: 
     config = read_json(folder / "blend/config.json")
     config["weights"]["spreads"]["network"] *= 50  # what it says is not changed, and its share is seen
     write_json(folder / "blend/config.json", config)
+    (folder / "student/forward/beside.json").unlink()  # it was taught by the other weights
     both, teacher = (Predictor.load(folder, device="cpu", students=one) for one in (True, False))
     student = Predictor.load(folder / "student", device="cpu")
     share = 1 - load_blend(folder / "blend").weights.linear_share
@@ -90,7 +93,7 @@ def test_a_student_has_no_other_student_for_a_teacher(taught: Path, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("documents", "why"),
-    [(0, "`documents: 0`: no student"), (40, "40 unlabelled documents for 48 labelled ones: no student")],
+    [(0, "`documents: 0`: no student"), (40, "`documents: 40` for 48 labelled ones: no student")],
 )
 def test_where_there_is_no_student_the_classifier_stays_as_it_is(
     documents: int, why: str, blended: Path, tmp_path: Path
@@ -104,6 +107,31 @@ def test_where_there_is_no_student_the_classifier_stays_as_it_is(
     after = Predictor.load(folder / "models/classifier", device="cpu")
     assert not after.students
     np.testing.assert_array_equal(after.predict_proba(TEXTS), before)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ("forward/model.safetensors", "classifier/blend: was made beside another .*forward; run `dvc repro`"),
+        ("blend/config.json", "student/forward: was made beside another .*blend; run `dvc repro`"),
+        ("blend", "has no blend, which says what its networks weigh"),
+    ],
+)
+def test_parts_of_two_runs_do_not_answer_as_one(changed: str, told: str, taught: Path, tmp_path: Path) -> None:
+    """As an interrupted `dvc repro` leaves them: the network anew, what was made with the former one beside it."""
+    folder = copies(taught, tmp_path / "workspace") / "models/classifier"
+    assert len(Predictor.load(folder, device="cpu").students) == 1
+    if changed == "blend":
+        shutil.rmtree(folder / changed)
+    else:
+        content = (folder / changed).read_bytes()
+        (folder / changed).unlink()
+        (folder / changed).write_bytes(content + b" ")
+    for model in [folder] if changed == "blend" else [folder, folder / "student"]:
+        if (model, changed) == (folder / "student", "forward/model.safetensors"):
+            told = "student/forward: was made beside another .*forward"
+        with pytest.raises(UserError, match=told):
+            Predictor.load(model, device="cpu")
 
 
 def test_several_labels_a_document_have_no_student(blended: Path, tmp_path: Path) -> None:
