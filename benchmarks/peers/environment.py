@@ -7,6 +7,7 @@ environment never sees them. PIP_ARGS in the surroundings is given to pip, as `m
     PIP_ARGS="--extra-index-url <index of CPU builds>" python -m benchmarks.peers.environment
 """
 
+import argparse
 import os
 import shlex
 import subprocess
@@ -64,8 +65,7 @@ def _pip(*words: str) -> None:
 
 def main(*words: str) -> None:
     """Make the environment if it is missing or out of date, and print its Python."""
-    if words:
-        raise UserError(f"{COMMAND}: takes no arguments; words for pip go into PIP_ARGS")
+    argparse.ArgumentParser(COMMAND, description=__doc__).parse_args(words)
     try:
         python = peer_python()
     except UserError:

@@ -61,5 +61,5 @@ def weighing(blend: Mapping[str, Any]) -> str | None:
     said = [f"{names[name]} {shares[name]:.2f} ({losses[name]:.3f})" for name in names if name in shares]
     return (
         f"Shares in the blend, judged by {blend['judged_by']} (log loss): {', '.join(said)}; "
-        f"together {losses['blend']:.3f}."
+        f"together, on the documents that weighed them, {losses['blend']:.3f}."
     )
