@@ -1,8 +1,9 @@
 """Training step of a language model: tokens per second and peak memory, ours and the peers' in alternation.
 
 Decoder, vocabulary 8,192, 256 tokens, 6 layers of width 256, 4 heads, inner width 1,024, 16 windows a step. The first
-row is the recipe (configs/model/decoder_6x256.yaml, Muon) as a stage runs it; the second is ours with the peers' own
-network and optimiser. Each peer stands twice: as people run it, and with our allocator's setting.
+row is the recipe (configs/model/decoder_6x256.yaml, Muon) as a stage runs it; the second takes the same steps without
+Lightning, reading and logging; the third is ours with the peers' own network and optimiser. Each peer stands twice: as
+people run it, and with our allocator's setting.
 
     python -m benchmarks.peers.environment
     python -m benchmarks.speed.training_step
@@ -34,6 +35,7 @@ def contestants(wanted: argparse.Namespace) -> list[Contestant]:
     steps = ("--steps", str(wanted.steps))
     found = [
         ours("ours, the recipe", "language_model", *own, *steps, allocator=True),
+        ours("ours, the recipe, a bare loop", "language_model", *own, *steps, "--bare", allocator=True),
         ours("ours, their network, AdamW", "language_model", *own, *steps, "--network", "gpt2", allocator=True),
     ]
     if wanted.compile:

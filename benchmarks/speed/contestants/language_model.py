@@ -76,6 +76,22 @@ class Training:
 
         run_phases(self.module, [Phase("", steps, validates=False)], share, resume=None, place=self.place)
 
+    def run_bare(self, before_step: Any) -> None:
+        """The same steps in a loop on one batch: no Lightning, no reading, no progress, no checkpoints."""
+        module, batch = self.module, self.share(0)
+        torch.set_num_threads(self.place.threads)
+        optimizer = module.configure_optimizers()
+        while True:
+            before_step()
+            module.network.begin_step(batch["step_seed"])
+            for micro in module.micro_batches(batch):
+                with torch.autocast("cpu", torch.bfloat16, enabled=self.place.precision == "bf16"):
+                    loss = module.loss_sum(micro) / batch["denominator"]
+                loss.backward()
+            torch.nn.utils.clip_grad_norm_(module.network.parameters(), self.config.clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+
     def write_start(self, folder: Path, steps: int) -> None:
         """Weights and windows for a peer that is to train on the same."""
         np.savez(folder / "start.npz", **{name: part.numpy() for name, part in self.network.state_dict().items()})
@@ -89,6 +105,7 @@ def options_of() -> argparse.ArgumentParser:
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--network", choices=("recipe", "gpt2"), default="recipe")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--bare", action="store_true", help="a plain loop in place of Lightning's and ours")
     parser.add_argument("--steps", type=int, default=5, help="a turn")
     parser.add_argument("--loss-after", type=int, help="train so many steps and report the loss of the last ones")
     parser.add_argument("--share", type=Path, help="folder for weights and windows, with --loss-after")
@@ -101,7 +118,10 @@ def main() -> None:
     turns = Turns("torch", "pytorch-lightning")
     training = Training(options)
     if options.loss_after is None:
-        training.run(ENDLESS, StepTurns(turns, options.steps, training.config.batch_tokens))
+        taking_turns = StepTurns(turns, options.steps, training.config.batch_tokens)
+        if options.bare:
+            training.run_bare(taking_turns)
+        training.run(ENDLESS, taking_turns)
         return
     training.write_start(options.share, options.loss_after)
     turns.wait()
