@@ -5,6 +5,7 @@ longest document, once in random order, as people run it, and once with document
 the share of padding in our batches.
 
     python -m benchmarks.speed.classifier_step --data $DATASETS_DIR
+    python -m benchmarks.speed.classifier_step --profile          # where our time goes
 """
 
 import numpy as np
@@ -27,8 +28,14 @@ def main(*words: str) -> None:
     parser = options(NAME, __doc__)
     parser.add_argument("--documents", type=int, default=256, help="a turn (default: %(default)s)")
     parser.add_argument("--longest", type=int, default=512, help="tokens read of a document (default: %(default)s)")
+    parser.add_argument("--profile", action="store_true", help="print the shares of our time instead")
     wanted = parser.parse_args(words)
     tokenizer = corpus.tokenizer(wanted.data, wanted.work)
+    if wanted.profile:
+        from benchmarks.speed.profile import classifier_shares
+
+        classifier_shares(corpus.reviews(wanted.data, wanted.documents), tokenizer, wanted.longest)
+        return
     texts = wanted.work / "reviews.json"
     write_json(texts, corpus.reviews(wanted.data, wanted.documents))
     both = ["--texts", str(texts), "--tokenizer", str(tokenizer), "--longest", str(wanted.longest)]

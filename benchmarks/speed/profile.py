@@ -4,6 +4,7 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,14 +48,15 @@ def _purpose(event: Any) -> str:
     return next((purpose for part, purpose in OPERATIONS.items() if part in event.name), "element by element")
 
 
-def traced(run: Callable[[int], None]) -> dict[str, float]:
-    """The shares of `run(STEPS)`, after a run that warms up."""
-    run(2)
+def print_shares(run: Callable[[], Any]) -> None:
+    """Print what the time of `run` goes to, traced when it has run once before."""
+    run()
     with profile(activities=[ProfilerActivity.CPU]) as trace:
         started = time.perf_counter()
-        run(STEPS)
+        run()
         seconds = time.perf_counter() - started
-    return shares(trace.events(), seconds)
+    print_table(("part of our step", "share"), shares(trace.events(), seconds).items())
+    print(machine_line(machine()))
 
 
 def language_model_shares(wanted: argparse.Namespace) -> None:
@@ -67,11 +69,18 @@ def language_model_shares(wanted: argparse.Namespace) -> None:
     words = ["--tokens", str(tokens.folder), "--tokenizer", str(tokenizer)]
     training = Training(options_of().parse_args(words))
 
-    def run(count: int) -> None:
+    def run() -> None:
         training.module.position.step = 0
-        training.run(count)
+        training.run(STEPS)
 
     torch.set_num_threads(training.place.threads)
-    found = traced(run)
-    print_table(("part of our step", "share"), found.items())
-    print(machine_line(machine()))
+    print_shares(run)
+
+
+def classifier_shares(texts: list[str], tokenizer: Path, longest: int) -> None:
+    """The same of a classifier's training on documents, one pass over them."""
+    keep_memory()
+    from benchmarks.speed.contestants.classifier import training_of
+
+    training = training_of(texts, tokenizer, longest)
+    print_shares(lambda: training.run(None))
