@@ -5,7 +5,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from pipeline.objectives.noise import Purpose, bits
-from pipeline.text.specials import SPECIALS
+from pipeline.text.specials import BOS, SPECIALS
 
 LONGEST = 8  # tokens; a longer word counts as several, or unspaced text would be taken whole or not at all
 
@@ -16,9 +16,13 @@ def word_begins(tokenizer: Tokenizer) -> Tensor:
     Any other token continues the word before it, so a full stop belongs to its word. Languages that put no spaces
     between words have words of a whole run, up to the next space: these are cut every `LONGEST` tokens.
     """
-    size = tokenizer.get_vocab_size()
-    texts = tokenizer.decode_batch([[number] for number in range(size)], skip_special_tokens=False)
-    return torch.tensor([number < len(SPECIALS) or text[:1].isspace() for number, text in enumerate(texts)])
+    # Behind another token, since the decoders of WordPiece, Unigram and SentencePiece put no space before a first one.
+    pairs = [[BOS, number] for number in range(tokenizer.get_vocab_size())]
+    texts = tokenizer.decode_batch(pairs, skip_special_tokens=False)
+    first = len(SPECIALS[BOS])
+    return torch.tensor(
+        [number < len(SPECIALS) or text[first : first + 1].isspace() for number, text in enumerate(texts)]
+    )
 
 
 def words_of(begins_BT: Tensor, longest: int = LONGEST) -> Tensor:
