@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline.base.process import run_stage
 from pipeline.config.chosen import chosen
 from pipeline.config.hardware import HardwareConfig
-from pipeline.config.language_model import FinetuneConfig
+from pipeline.config.language_model import FinetuneConfig, PretrainConfig
 from pipeline.interop.folders import load_language_model
 from pipeline.language_model.spectral import align_embeddings, spectral_embeddings
 from pipeline.language_model.train import Corpora, LanguageModelRun, embeddings_of, set_embeddings
@@ -25,6 +25,10 @@ def main(direction: str, goal: str = "train") -> None:
         return
 
     def move_towards_domain(network: Network) -> None:
+        # The generic corpus that is chosen now is none of what a finished model was trained on.
+        if chosen("pretrain", PretrainConfig).start != "scratch":
+            print("  embeddings kept: how often a finished model has met each token is not known")
+            return
         print("  embeddings moved towards the domain's co-occurrence spectrum")
         generic = TokenCorpus(Path("data/tokens/generic/train"))
         width = network.input_embeddings().embedding_dim

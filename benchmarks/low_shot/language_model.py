@@ -35,7 +35,7 @@ def domain(corpus: str, *, many: bool) -> None:
     said = params()
     tokens = {"tokens": said["finetune_lm_tokens"][corpus]}
     chosen = recipe("finetune_lm", said["finetune_lm_all" if many else "finetune_lm"] | tokens)
-    configs = {"finetune_lm": chosen, "hardware": HARDWARE}
+    configs = {"finetune_lm": chosen, "pretrain": recipe("pretrain", said["pretrain"]), "hardware": HARDWARE}
     links = {
         "models/tokenizer": TOKENIZER,
         "models/pretrained": GENERIC / "models/pretrained",

@@ -84,5 +84,6 @@ class PretrainConfig(LanguageModelConfig):
 class FinetuneConfig(LanguageModelConfig):
     """Second stage: the same model on the domain's text."""
 
-    # keep: the pretrained embeddings as they are; spectral: moved towards the domain's own factorisation.
+    # keep: the pretrained embeddings as they are; spectral: moved towards the domain's own factorisation, by how often
+    # pretraining has met each token; those of a finished model stay as they are, since nobody knows that of them.
     embeddings: Literal["keep", "spectral"] = "keep"

@@ -25,7 +25,6 @@ PASSAGE_TOKENS = 6_000_000  # that are counted in passages, at most: each pairs 
 NOISE = 0.1  # RMS of what the corpus says nothing about
 MAP_WORTH = 100  # occurrences in the generic corpus that weigh as much as a mapped vector, at most
 RIDGE = 0.01
-UNRELATED = 0.02  # share of variance; of an untrained network, less than nothing is explained on held-out tokens
 
 
 def spectral_embeddings(
@@ -137,14 +136,13 @@ def align_embeddings(
     so that a token frequent in the generic corpus keeps its vector, one that only the domain knows takes the mapped
     one, and one that the domain lacks is untouched.
 
-    Where the generic corpus is empty, n_v is unknown: embeddings that the spectrum does not explain at all, those of
-    an untrained network, give way to it, and any others stay as they are.
+    The pretrained embeddings must be of a network that was trained on the generic corpus: n_v is counted there. Where
+    that is empty the network is untrained, and its embeddings give way to the spectrum.
     """
     known, met = token_counts(generic), token_counts(domain)
     worth = np.minimum(met, MAP_WORTH)
     if not known.any():
-        untrained = _explained(spectral_VD, pretrained_VD, worth) < UNRELATED
-        return spectral_VD.copy() if untrained else pretrained_VD.copy()
+        return spectral_VD.copy()
     mapped_VD = _ridge(spectral_VD, pretrained_VD, np.minimum(known, worth))(spectral_VD)
     new_VD = pretrained_VD.copy()
     seen = met > 0
@@ -188,13 +186,3 @@ def _ridge(x_VD: np.ndarray, y_VD: np.ndarray, weight_V: np.ndarray) -> Callable
     penalty = RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=torch.float64)
     matrix = torch.linalg.solve(gram + penalty, (x - x_mean).T @ (weight * (y - y_mean)))
     return lambda rows: ((torch.from_numpy(rows).double() - x_mean) @ matrix + y_mean).numpy()
-
-
-def _explained(x_VD: np.ndarray, y_VD: np.ndarray, weight_V: np.ndarray) -> float:
-    """Share of the variance of y that the map from x explains on every fifth row, which it was not fitted on."""
-    held_out = np.arange(len(weight_V)) % 5 == 0
-    mapped = _ridge(x_VD, y_VD, np.where(held_out, 0, weight_V))(x_VD)
-    weight = np.where(held_out, weight_V, 0)[:, None]
-    mean = (weight * y_VD).sum(0) / max(1, weight.sum())
-    spread = (weight * (y_VD - mean) ** 2).sum()
-    return float(1 - (weight * (y_VD - mapped) ** 2).sum() / spread) if spread else 0.0

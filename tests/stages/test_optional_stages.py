@@ -4,10 +4,16 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from pipeline.base.files import write_json
+from pipeline.interop.folders import load_language_model
+from pipeline.language_model.spectral import align_embeddings, spectral_embeddings
+from pipeline.language_model.train import embeddings_of
+from pipeline.shards.read import TokenCorpus
 from pipeline.shards.write import write_shards
-from tests.workspace import contents, copies, make, run
+from tests.workspace import CONFIGS, contents, copies, make, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -59,3 +65,28 @@ def test_somebodys_model_and_tokenizer_take_the_place_of_pretraining(workspace: 
     done = run(folder, "pretrain", "forward", check=False)
     assert done.returncode == 1
     assert "colleague: reads backward; write `directions: [backward]`" in done.stderr
+
+
+@pytest.mark.parametrize("start", ["scratch", "folder", "huggingface"])
+def test_only_a_model_pretrained_here_is_moved_by_the_counts_of_the_generic_corpus(
+    workspace: Path, tmp_path: Path, start: str
+) -> None:
+    """A finished model never read the corpus that is chosen, so its embeddings stay as they are."""
+    folder = copies(workspace, tmp_path / "workspace")
+    write_json(folder / "configs/pretrain/tiny.yaml", CONFIGS["pretrain"] | {"start": start})
+    still = {
+        "tokens": 1,
+        "optimizer": "adamw",
+        "learning_rate": 1e-12,
+        "weight_decay": 0.0,
+    }  # one step, that goes nowhere
+    write_json(folder / "configs/finetune_lm/tiny.yaml", CONFIGS["finetune_lm"] | still | {"embeddings": "spectral"})
+    run(folder, "finetune_lm", "forward")
+    before, after = (
+        embeddings_of(load_language_model(folder / f"models/{stage}/forward").model)
+        for stage in ("pretrained", "domain")
+    )
+    generic, domain = (TokenCorpus(folder / f"data/tokens/{role}/train") for role in ("generic", "domain"))
+    moved = align_embeddings(before, spectral_embeddings(domain, before.shape[1], seed=1), generic, domain)
+    assert np.abs(moved - before).max() > 0.1
+    np.testing.assert_allclose(after, moved if start == "scratch" else before, atol=1e-4)
