@@ -1,5 +1,6 @@
 """Train a language model on a tokenised corpus: what the stages pretrain and finetune_lm share."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,13 +11,13 @@ import torch
 from torch import Tensor
 
 from pipeline.base.errors import UserError
-from pipeline.base.files import sha256, write_json
+from pipeline.base.files import sha256, whole_folder, write_json
 from pipeline.batches.seeds import sequence_seeds, step_seed
 from pipeline.batches.streams import StreamPlan
 from pipeline.batches.windows import WindowPlan, read_windows, validation_starts
 from pipeline.config.hardware import HardwareConfig
 from pipeline.config.language_model import LanguageModelConfig
-from pipeline.interop.folders import save_language_model
+from pipeline.interop.folders import COMPANION, save_language_model
 from pipeline.language_model.module import LanguageModelModule, perplexity
 from pipeline.language_model.samples import sample_texts
 from pipeline.language_model.spectral import token_counts
@@ -80,14 +81,17 @@ class LanguageModelRun:
                 f"{tokenizer}: is not the tokenizer that made {corpora.train.folder}; run `dvc repro` to tokenise again"
             )
 
-    def pass_on(self, network: Network, why: str) -> None:
-        """Write the network as it is: an optional stage that has nothing to do."""
+    def pass_on(self, network: Network, why: str, companion: Path | None = None) -> None:
+        """Write the network as it is: an optional stage that has nothing to do. `companion`: as `train` takes it."""
         if self.goal == "lr-find":
             raise UserError(f"{self.stage} trains nothing here ({why}), so it has no learning rate to look for")
         if this_rank():
             return
         print(f"  {why}")
-        save_language_model(self.out, network, direction=self.direction, tokenizer=self.tokenizer)
+        with whole_folder(self.out) as partial:
+            save_language_model(partial, network, direction=self.direction, tokenizer=self.tokenizer)
+            if companion is not None:
+                shutil.copyfile(companion, partial / COMPANION)
         write_results(self.results, {"steps": 0, "tokens": 0, "note": why}, None, MEASURED, {"seconds": 0.0})
         write_json(self.results / SAMPLES, [])
 

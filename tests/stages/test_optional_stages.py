@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 from pipeline.base.files import write_json
-from pipeline.interop.folders import load_language_model
+from pipeline.interop.folders import COMPANION, load_language_model
+from pipeline.interop.tensors import save_tensors
 from pipeline.language_model.spectral import align_embeddings, spectral_embeddings
 from pipeline.language_model.train import embeddings_of
 from pipeline.shards.read import TokenCorpus
@@ -31,9 +33,13 @@ def empty(folder: Path, role: str) -> None:
         write_shards(where, [], vocabulary=index["vocabulary"], tokenizer=index["tokenizer"])
 
 
-def test_without_a_domain_the_pretrained_model_is_passed_on(workspace: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("companion", [False, True])
+def test_without_a_domain_the_pretrained_model_is_passed_on(workspace: Path, tmp_path: Path, companion: bool) -> None:
+    """With what was trained beside it, by which a model of replaced tokens is known."""
     folder = copies(workspace, tmp_path / "workspace")
     empty(folder, "domain")
+    if companion:
+        save_tensors(folder / "models/pretrained/forward" / COMPANION, nn.Linear(2, 1))
     run(folder, "finetune_lm", "forward")
     assert contents(folder / "models/domain") == contents(folder / "models/pretrained")
 
@@ -50,6 +56,7 @@ def test_without_a_generic_corpus_a_fresh_network_is_passed_on(workspace: Path, 
 
 def test_somebodys_model_and_tokenizer_take_the_place_of_pretraining(workspace: Path, tmp_path: Path) -> None:
     folder = copies(workspace, tmp_path / "workspace")
+    save_tensors(folder / "models/pretrained/forward" / COMPANION, nn.Linear(2, 1))
     shutil.copytree(folder / "models/pretrained/forward", folder / "data/pretrained/colleague")
     theirs = contents(folder / "data/pretrained/colleague")
     shutil.rmtree(folder / "models/pretrained")
