@@ -51,11 +51,17 @@ def _tell_what_is_left_out(classifier: Path) -> None:
 
 
 def _language_model(folder: Path, out: Path) -> str:
+    from pipeline.base.errors import UserError
     from pipeline.interop.folders import load_language_model
     from pipeline.interop.huggingface.export import export_language_model
     from pipeline.text.specials import SPECIALS
 
     loaded = load_language_model(folder)
+    if loaded.companion is not None:
+        raise UserError(
+            f"{folder}: was trained to tell replaced tokens from real ones (ELECTRA), and the language models of "
+            "`transformers` would fill in masked ones, which it never learnt; export a classifier made from it"
+        )
     return export_language_model(
         out,
         loaded.model,

@@ -15,8 +15,10 @@ from pipeline.classifier.artifact import load_classifier, save_classifier
 from pipeline.classifier.network import classifier_network
 from pipeline.cli.export import run
 from pipeline.config.classifier import ClassifierConfig
+from pipeline.config.language_model import LanguageModelConfig
 from pipeline.config.tokenizer import TokenizerConfig
 from pipeline.interop.folders import save_language_model
+from pipeline.language_model.task import task_of
 from pipeline.linear import nb_svm
 from pipeline.linear.artifact import Blend, save_blend
 from pipeline.linear.blend import Weights
@@ -185,6 +187,16 @@ def test_a_network_that_transformers_does_not_have_is_refused(
 def test_a_backward_model_is_refused(tmp_path: Path, tokenizer: Path) -> None:
     language_model(tmp_path / "ours", GPT2, tokenizer, direction="backward")
     _refused(tmp_path / "ours", "reads backward, and `transformers` reads forward alone; export the forward model")
+
+
+def test_a_model_that_tells_replaced_tokens_is_no_masked_language_model(tmp_path: Path, tokenizer: Path) -> None:
+    """Its layers that score a vocabulary were never trained; the generator that lies beside it tells what it is."""
+    network = language_model(tmp_path / "ours", BERT, tokenizer)
+    trained = task_of(network, LanguageModelConfig(objective="replaced_tokens"), tokenizer, None)
+    save_language_model(
+        tmp_path / "ours", network, direction="forward", tokenizer=tokenizer, companion=trained.companion
+    )
+    _refused(tmp_path / "ours", "was trained to tell replaced tokens from real ones (ELECTRA)")
 
 
 @pytest.mark.parametrize(
