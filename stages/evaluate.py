@@ -25,7 +25,7 @@ from pipeline.text.prepared import read_labels, read_texts
 from pipeline.training.place import Place
 
 TASK = Path("data/prepared/task")
-CLASSIFIER = Path("models/classifier")
+CLASSIFIER, SCRATCH = Path("models/classifier"), Path("models/scratch")
 OUT = Path("results/evaluate")
 
 
@@ -49,7 +49,10 @@ def main(name: str) -> None:
     linear_NC = blend.said_by_linear(texts)
     blend_NC = pipeline_NC = blend.pooled(network_NC, linear_NC)
     baselines = read_predictions("results/baselines/predictions.parquet").systems
-    systems = {"pipeline": pipeline_NC, "scratch": predict(Path("models/scratch")), **baselines}
+    # A finished model brings its own network; the one without pretraining is always that of configs/model/.
+    ours, fresh = (read_json(one / "config.json")["model"] for one in (CLASSIFIER / blend.directions[0], SCRATCH))
+    beside = "scratch" if ours == fresh else "other_scratch"
+    systems = {"pipeline": pipeline_NC, beside: predict(SCRATCH), **baselines}
 
     carried_NC = carried(labels, len(names), multilabel)
     members = directions if len(directions) > 1 else {}

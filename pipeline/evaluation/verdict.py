@@ -7,6 +7,7 @@ from typing import Any
 NAMES = {
     "pipeline": "pipeline",
     "scratch": "same network, not pretrained",
+    "other_scratch": "configs/model, not pretrained",  # where the pipeline's network is a finished model's
     "tfidf_lr": "TF-IDF + logistic regression",
     "nb_svm": "NB-SVM",
     "lsa_lr": "LSA + logistic regression",

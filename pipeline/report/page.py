@@ -20,6 +20,7 @@ from pipeline.report.mistakes import confident_mistakes, disagreements
 DESCRIPTIONS = {
     "pipeline": "language model pretrained, fine-tuned on the domain's text, then as a classifier, with its parts",
     "scratch": "the same network and labels, started from noise",
+    "other_scratch": "the same labels, the network of configs/model/, started from noise; the pipeline's is another",
     "tfidf_lr": "words and word pairs weighted by TF-IDF, logistic regression",
     "lsa_lr": "logistic regression on the main directions of the unlabelled text's n-grams (Deerwester et al. 1990)",
     "nb_svm": "words, punctuation and pairs scaled by naive Bayes log-count ratios (Wang & Manning 2012)",

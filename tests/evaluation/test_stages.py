@@ -1,6 +1,7 @@
 """The stages baselines and evaluate, on a small task with real networks."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from pipeline.linear.blend import Weights
 from pipeline.linear.space import save_space
 from pipeline.text.prepared import PreparedWriter, task_schema
 from stages import baselines, evaluate
-from tests.classifier.small import LABELS, TEXTS, saved
+from tests.classifier.small import LABELS, SETTINGS, TEXTS, saved
 
 NAMES = ["a", "b", "c"]  # of tests.classifier.small
 OUTS = ("metrics.json", "predictions.parquet", "confusion.csv", "calibration.csv")
@@ -108,6 +109,15 @@ def test_a_student_stands_beside_its_teacher(finished: Path, tmp_path, monkeypat
     np.testing.assert_allclose(pipeline_NC, together, atol=1e-6)
     without_NC = read_predictions(finished / "results/evaluate/predictions.parquet").systems["pipeline"]
     assert np.abs(pipeline_NC - without_NC).max() > 0.01
+
+
+def test_a_comparison_of_another_shape_is_not_called_the_same_network(finished: Path, tmp_path, monkeypatch) -> None:
+    """Where a finished model was taken; the network without pretraining is that of configs/model/."""
+    task(tmp_path)
+    saved(tmp_path / "models/scratch", seed=9, settings=replace(SETTINGS, layers=1))
+    systems = list(read_json(run(tmp_path, monkeypatch) / "metrics.json")["systems"])
+    same = list(read_json(finished / "results/evaluate/metrics.json")["systems"])
+    assert systems == sorted("other_scratch" if name == "scratch" else name for name in same)
 
 
 def test_a_run_elsewhere_writes_equal_bytes(finished: Path, tmp_path, monkeypatch) -> None:

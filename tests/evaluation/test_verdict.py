@@ -29,6 +29,12 @@ def test_a_loss_is_called_a_loss_and_every_winner_is_named() -> None:
     assert "not pretrained" not in said
 
 
+def test_a_network_of_another_shape_is_not_called_the_same() -> None:
+    said = verdict(metrics(0.6, (-0.15, -0.05), nb_svm=0.5, other_scratch=0.7))
+    assert said.startswith("The pipeline loses to configs/model, not pretrained by 0.100")
+    assert "same network" not in said
+
+
 def test_equal_accuracy_is_neither() -> None:
     said = verdict(metrics(0.7, (-0.02, 0.02), nb_svm=0.7))
     assert "equal" in said

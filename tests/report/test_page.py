@@ -12,7 +12,7 @@ from pipeline.base.files import read_json
 from pipeline.evaluation.verdict import NAMES
 from pipeline.report.plots import MAX_CELLS
 from stages.report import PAGE, main
-from tests.report.run import PASSED_ON, write_run
+from tests.report.run import PASSED_ON, SKILL, write_run
 
 ATTACK = '<script>alert(1)</script><img src=x onerror="alert(2)"> \' " & </style> {{ 7 * 7 }}'
 VOID = {"meta", "br", "img", "input", "link", "hr"}
@@ -146,6 +146,14 @@ def test_the_page_tells_results_conditions_and_what_ran(ordinary: Path) -> None:
     ):
         assert expected in text
     assert "kept out of all training text" in text
+
+
+def test_a_network_of_another_shape_is_not_called_the_same(tmp_path, monkeypatch) -> None:
+    skill = {"other_scratch" if name == "scratch" else name: value for name, value in SKILL.items()}
+    text = Page(draw(tmp_path, monkeypatch, documents=60, skill=skill)).text
+    assert "configs/model, not pretrained" in text
+    assert "the network of configs/model/, started from noise; the pipeline's is another" in text
+    assert "same network" not in text
 
 
 def test_a_blend_its_shares_and_a_test_part_that_was_read_are_told(tmp_path, monkeypatch) -> None:

@@ -32,6 +32,16 @@ def test_the_table_fits_a_terminal_and_marks_the_best(tmp_path, monkeypatch, cap
     assert "report: not drawn yet" in text
 
 
+def test_a_network_of_another_shape_is_not_called_the_same(tmp_path, monkeypatch, capsys) -> None:
+    skill = {"pipeline": 1.0, "other_scratch": 2.9, "majority": 0.0}
+    text = printed(tmp_path, monkeypatch, capsys, skill=skill)
+    table = text.split("\n\n")[0].splitlines()
+    assert "configs/model, not pretrained" in {line[:29] for line in table}
+    assert max(map(len, table)) <= 80
+    assert "The pipeline loses to configs/model, not pretrained by 0." in text
+    assert "same network" not in text
+
+
 def test_a_blend_shows_its_members_and_what_they_weigh(tmp_path, monkeypatch, capsys) -> None:
     text = printed(tmp_path, monkeypatch, capsys, blended=True)
     table = text.split("\n\n")[0].splitlines()
