@@ -191,14 +191,15 @@ STEPS = 5
 
 
 def shrunk(path: Path) -> Any:
-    """A network of two layers and width 32 with all other settings of a model config."""
+    """A network of width 32 and two layers, or all where they are one, with all other settings of a model config."""
     from pipeline.models.build import build
     from pipeline.models.settings import LSTMSettings
 
     settings = load(SCHEMAS["model"], ROOT / path)
     if isinstance(settings, LSTMSettings):
         return build(replace(settings, layers=2, width=32, hidden=48), 300, seed=1)
-    changes: dict[str, int | None] = {"layers": 2, "width": 32, "heads": 2, "feedforward": 64, "max_positions": 64}
+    changes: dict[str, int | None] = {"width": 32, "heads": 2, "feedforward": 64, "max_positions": 64}
+    changes |= {"layers": settings.layers if settings.share_layers else 2}
     changes |= {"kv_heads": settings.kv_heads and 1, "head_width": settings.head_width and 8}
     changes |= {"embedding_width": settings.embedding_width and 16}
     return build(replace(settings, **changes), 300, seed=1)

@@ -45,4 +45,5 @@ class Stack(nn.Module):
 def _noise_of(visit: int, context: Context) -> Context:
     if not visit or context.seeds_B is None:
         return context
-    return context._replace(seeds_B=context.seeds_B + visit * VISIT)
+    # Wrapped to int64, as the tensor's own arithmetic is: torch refuses a Python number that is wider.
+    return context._replace(seeds_B=context.seeds_B + ((visit * VISIT + 2**63) % 2**64 - 2**63))

@@ -57,6 +57,20 @@ def test_every_dropout_of_a_network_has_a_site_of_its_own(tiny) -> None:
     assert len(sites) == len(set(sites)) == 7  # after the embeddings, and two in each block
 
 
+def test_a_shared_block_has_noise_of_its_own_at_each_visit(tiny) -> None:
+    """Else the twelve passes of ALBERT's one block would all drop the same elements."""
+    model = build(tiny(family="encoder", share_layers=True, layers=12, dropout=0.3), 50, seed=1).train()
+    seen = []
+    model.stack.blocks[0].register_forward_pre_hook(lambda _, given: seen.append(given[1].seeds_B))
+    tokens_BT = torch.randint(0, 50, (2, 9), generator=torch.Generator().manual_seed(1))
+    model(tokens_BT, seeds_B=torch.tensor([7, 2**62])).square().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.stack.parameters())
+    noise = [random_bits(seeds_B, 1, torch.Size((2, 9, 32))) for seeds_B in seen]
+    assert len(noise) == 12
+    for number, one in enumerate(noise):
+        assert not any((one == other).float().mean() > 0.01 for other in noise[:number])
+
+
 @pytest.mark.parametrize("rate", [0.02, 0.1, 0.5])
 def test_the_rate_is_kept_and_the_rest_scaled_so_that_the_mean_stays(rate) -> None:
     dropped = SeededDropout(rate, site=3)(torch.ones(SHAPE), seeds(8))
