@@ -29,10 +29,45 @@ def causal_sums(q_BHTK: Tensor, k_BHTK: Tensor, v_BHTV: Tensor, state_BHKV: Tens
     return sums_BHNCV.flatten(2, 3)[:, :, :T], after_BHKV
 
 
+def weighted_sums(
+    q_BHTK: Tensor, k_BHTK: Tensor, v_BHTV: Tensor, log_BHT: Tensor, state_BHKV: Tensor, top_BH: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same where the key of token s counts exp(log_s) times, for logarithms of any size.
+
+    Sums of token t are divided by exp(top_t), top_t the highest of the logarithms up to t, and a state by that of its
+    last token (the running maximum of Milakov & Gimelshein 2018, arXiv 1805.02867). With one maximum for all of them,
+    keys before it could vanish beside one that comes later.
+
+    Args:
+        state_BHKV, top_BH: what went before; -inf where that is nothing.
+
+    Returns:
+        The sums, (B, H, T, V); the state after the last token; its top.
+    """
+    T, chunk = q_BHTK.size(2), min(CHUNK, q_BHTK.size(2))
+    q_BHNCK, k_BHNCK, v_BHNCV = (_cut(part, chunk) for part in (q_BHTK, k_BHTK, v_BHTV))
+    # The last one repeated, so that what fills up the last chunk has a part in no maximum.
+    log_BHT = F.pad(log_BHT, (0, -T % chunk), mode="replicate")
+    tops_BHT = torch.maximum(log_BHT.cummax(dim=2).values, top_BH[..., None])
+    log_BHNC, tops_BHNC = (part.unflatten(2, (-1, chunk)) for part in (log_BHT, tops_BHT))
+    after_BHN = tops_BHNC[..., -1]
+    before_BHN = torch.cat([top_BH[..., None], after_BHN[..., :-1]], dim=2)
+    added_BHNKV = k_BHNCK.mT @ (v_BHNCV * (log_BHNC - after_BHN[..., None]).exp()[..., None])
+    kept_BHN11 = (before_BHN - after_BHN).exp()[..., None, None]
+    states = [state_BHKV]
+    for kept_BH11, added_BHKV in zip(kept_BHN11.unbind(2), added_BHNKV.unbind(2), strict=True):
+        states.append(kept_BH11 * states[-1] + added_BHKV)
+    # Above the diagonal, which counts nothing, a difference may be of any size.
+    weight_BHNCC = (log_BHNC[..., None, :] - tops_BHNC[..., None]).clamp(max=0).exp()
+    within_BHNCV = (q_BHNCK @ k_BHNCK.mT * weight_BHNCC).tril() @ v_BHNCV
+    earlier_BHNCV = q_BHNCK @ torch.stack(states[:-1], dim=2) * (before_BHN[..., None] - tops_BHNC).exp()[..., None]
+    return (earlier_BHNCV + within_BHNCV).flatten(2, 3)[:, :, :T], states[-1], tops_BHT[..., -1]
+
+
 def delta_rule(
     q_BHTK: Tensor, k_BHTK: Tensor, v_BHTV: Tensor, beta_BHT1: Tensor, state_BHKV: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The same where u_t = beta_t (v_t - S_{t-1}^T k_t).
+    """`causal_sums` where u_t = beta_t (v_t - S_{t-1}^T k_t).
 
     Within a chunk the u_t depend on each other: (I + beta tril(K K^T, -1)) U = beta (V - K S), a triangular system
     that is solved once for V and once for K (Yang et al. 2024, arXiv 2406.06484, section 3).

@@ -26,27 +26,26 @@ class LinearAttention(Projections):
             mixed_BHTK = self._mix(q_BHTK, k_BHTK, v_BHTK, context)
         return self.out(mixed_BHTK.transpose(1, 2).flatten(2).to(projected[0].dtype))
 
-    def query_features(self, q_BHTK: Tensor) -> Tensor:
-        """phi of queries, (B, H, T, M), not negative; a factor of each query's own cancels out."""
-        return elu_plus_one(q_BHTK)
-
-    def key_features(self, k_BHTK: Tensor) -> Tensor:
-        """phi of keys, (B, H, T, M), not negative."""
-        return elu_plus_one(k_BHTK)
-
     def _mix(self, q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, context: Context) -> Tensor:
-        q_BHTM, k_BHTM = self.query_features(q_BHTK), self.key_features(k_BHTK)
         v_BHTV = torch.cat([v_BHTK, torch.ones_like(v_BHTK[..., :1])], dim=-1)  # the denominator is one value more
-        if context.causal:
-            state_BHMV = state_before(self, context, k_BHTM, v_BHTV)
-            sums_BHTV, state_BHMV = causal_sums(q_BHTM, k_BHTM, v_BHTV, state_BHMV)
-            if context.cache is not None:
-                context.cache.states[self] = (state_BHMV,)
-        else:
-            if context.keys_BS is not None:
-                k_BHTM = k_BHTM * context.keys_BS[:, None, :, None]
-            sums_BHTV = q_BHTM @ (k_BHTM.mT @ v_BHTV)
+        sums_BHTV = (self._causal if context.causal else self._both_sides)(q_BHTK, k_BHTK, v_BHTV, context)
         return sums_BHTV[..., :-1] / sums_BHTV[..., -1:].clamp(min=SMALLEST)
+
+    def _causal(self, q_BHTK: Tensor, k_BHTK: Tensor, v_BHTV: Tensor, context: Context) -> Tensor:
+        """Numerators and, last, the denominator of each query, (B, H, T, V); a factor of its own cancels out."""
+        q_BHTM, k_BHTM = elu_plus_one(q_BHTK), elu_plus_one(k_BHTK)
+        state_BHMV = state_before(self, context, k_BHTM, v_BHTV)
+        sums_BHTV, state_BHMV = causal_sums(q_BHTM, k_BHTM, v_BHTV, state_BHMV)
+        if context.cache is not None:
+            context.cache.states[self] = (state_BHMV,)
+        return sums_BHTV
+
+    def _both_sides(self, q_BHTK: Tensor, k_BHTK: Tensor, v_BHTV: Tensor, context: Context) -> Tensor:
+        """The same over all keys that are tokens."""
+        q_BHTM, k_BHTM = elu_plus_one(q_BHTK), elu_plus_one(k_BHTK)
+        if context.keys_BS is not None:
+            k_BHTM = k_BHTM * context.keys_BS[:, None, :, None]
+        return q_BHTM @ (k_BHTM.mT @ v_BHTV)
 
 
 def elu_plus_one(x: Tensor) -> Tensor:

@@ -1,10 +1,14 @@
 """Performer: softmax attention estimated by positive random features (FAVOR+, Choromanski et al. 2021)."""
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.models.linear_attention import LinearAttention
+from pipeline.models.chunked import weighted_sums
+from pipeline.models.context import Context
+from pipeline.models.linear_attention import LinearAttention, state_before
 from pipeline.models.settings import TransformerSettings
 
 SEED = 20090914  # of the random features, which are no weights and never redrawn: equal in every network
@@ -26,21 +30,35 @@ class Performer(LinearAttention):
         projection_HMK = torch.tensor(np.stack(rows), dtype=torch.float32)
         self.register_buffer("projection_HMK", projection_HMK, persistent=False)
 
-    def query_features(self, q_BHTK: Tensor) -> Tensor:
-        """phi but for a factor of each query's own, which keeps the largest of its features at 1 / sqrt(M)."""
-        exponents_BHTM = self._exponents(q_BHTK)
-        return self._exp(exponents_BHTM - exponents_BHTM.amax(dim=-1, keepdim=True).detach())
+    def features(self, x_BHTK: Tensor) -> tuple[Tensor, Tensor]:
+        """phi(x) in two factors, as fp32 is too narrow for it: features of at most 1, and exp of a (B, H, T).
 
-    def key_features(self, k_BHTK: Tensor) -> Tensor:
-        """phi; its exponents cannot pass |w|^2 / 2, some 30 for heads of 64, so they need no such factor."""
-        return self._exp(self._exponents(k_BHTK))
-
-    def _exponents(self, x_BHTK: Tensor) -> Tensor:
+        Exponents fall with the square of x, to -256 for heads of 64 with RMS 8. Where the second factor is each query's
+        own it cancels out; of keys it is their weight. It gets no gradient: that of the first is the whole.
+        """
         x_BHTK = x_BHTK * x_BHTK.size(-1) ** -0.25
-        return x_BHTK @ self.projection_HMK.to(x_BHTK.dtype).mT - x_BHTK.square().sum(dim=-1, keepdim=True) / 2
+        projected_BHTM = x_BHTK @ self.projection_HMK.to(x_BHTK.dtype).mT
+        exponents_BHTM = projected_BHTM - x_BHTK.square().sum(dim=-1, keepdim=True) / 2
+        highest_BHT1 = exponents_BHTM.detach().amax(dim=-1, keepdim=True)
+        log_BHT = highest_BHT1[..., 0] - math.log(self.projection_HMK.size(1)) / 2
+        return (exponents_BHTM - highest_BHT1).exp(), log_BHT
 
-    def _exp(self, exponents_BHTM: Tensor) -> Tensor:
-        return exponents_BHTM.exp() * self.projection_HMK.size(1) ** -0.5
+    def _causal(self, q_BHTK: Tensor, k_BHTK: Tensor, v_BHTV: Tensor, context: Context) -> Tensor:
+        (q_BHTM, _), (k_BHTM, log_BHT) = self.features(q_BHTK), self.features(k_BHTK)
+        state_BHMV, top_BH = state_before(self, context, k_BHTM, v_BHTV), torch.full_like(log_BHT[..., 0], -torch.inf)
+        if context.cache is not None and self in context.cache.states:
+            top_BH = context.cache.states[self][1]
+        sums_BHTV, state_BHMV, top_BH = weighted_sums(q_BHTM, k_BHTM, v_BHTV, log_BHT, state_BHMV, top_BH)
+        if context.cache is not None:
+            context.cache.states[self] = (state_BHMV, top_BH)
+        return sums_BHTV
+
+    def _both_sides(self, q_BHTK: Tensor, k_BHTK: Tensor, v_BHTV: Tensor, context: Context) -> Tensor:
+        (q_BHTM, _), (k_BHTM, log_BHT) = self.features(q_BHTK), self.features(k_BHTK)
+        if context.keys_BS is not None:
+            log_BHT = log_BHT.masked_fill(~context.keys_BS[:, None], -torch.inf)
+        weight_BHT1 = (log_BHT - log_BHT.amax(dim=-1, keepdim=True)).exp()[..., None]
+        return q_BHTM @ (k_BHTM.mT @ (v_BHTV * weight_BHT1))
 
 
 def orthogonal_rows(rows: int, width: int, random: np.random.Generator) -> np.ndarray:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pipeline.models import chunked
 from pipeline.models.attention import SelfAttention
+from pipeline.models.cache import Cache
 from pipeline.models.context import Context
 from pipeline.models.performer import Performer, orthogonal_rows
 from pipeline.models.positions import Positions
@@ -67,7 +68,7 @@ def test_performer_equals_a_literal_loop(make, causal, monkeypatch) -> None:
 
 
 def test_gradients_equal_those_of_the_literal_loop(make, monkeypatch) -> None:
-    """The factor that keeps a query's features in range cancels in the gradient too."""
+    """The factors that keep features in range cancel in the gradient too."""
     monkeypatch.setattr(chunked, "CHUNK", 4)
     attention, context = make(12)
     attention.double()
@@ -78,13 +79,85 @@ def test_gradients_equal_those_of_the_literal_loop(make, monkeypatch) -> None:
     torch.testing.assert_close(got, expected, atol=1e-10, rtol=1e-8)
 
 
+def with_large_keys(attention: Performer) -> Performer:
+    """The same with keys of RMS 6 for inputs of RMS 1: exponents about -50, and for inputs twice as large -200."""
+    with torch.no_grad():
+        attention.qkv.weight[HEADS * K : 2 * HEADS * K] *= 6 / attention.qkv.std / 32**0.5
+    return attention
+
+
+# Inputs as large as usual, tiny and twice as large: keys that count much, or nothing, beside those before and after.
+SIZES = [2, 2, 1, 0.01, 2, 1, 2, 2, 1, 0.01, 2, 1, 1]
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_keys_of_any_size_count_as_the_literal_loop_says(make, causal, monkeypatch) -> None:
+    """exp of the exponents themselves would be 0 in fp32."""
+    monkeypatch.setattr(chunked, "CHUNK", 4)
+    attention, context = make(12)
+    x_1TD = noise(1, len(SIZES), 32) * torch.tensor(SIZES)[:, None]
+    got_TD = with_large_keys(attention)(x_1TD, context._replace(causal=causal))[0]
+    expected_TD = literally(attention, x_1TD[0].double(), causal)
+    torch.testing.assert_close(got_TD.double(), expected_TD, atol=1e-4, rtol=1e-3)
+
+
+@pytest.fixture
+def ones(tiny) -> tuple[Performer, Context]:
+    """Two heads of 64 with keys of RMS 8 whose every value is 1; the output is what the heads say."""
+    settings = tiny(attention="performer", width=128, features=128, qk_norm=False, max_positions=64)
+    attention = Performer(settings)
+    initialise(attention, seed=5)
+    with torch.no_grad():
+        attention.qkv.weight[128:256] *= 8 / attention.qkv.std / 128**0.5
+        attention.qkv.weight[256:], attention.qkv.bias[256:] = 0, 1
+        attention.out.weight.copy_(torch.eye(128))
+    return attention, Context(True, None, Positions(settings))
+
+
+@pytest.mark.parametrize("sizes", [[1.0] * 24, [1.0, 0.01, 1.0, 1.0] * 6], ids=["large", "large and tiny"])
+def test_attention_to_ones_gives_ones_however_long_the_keys_are(ones, sizes, monkeypatch) -> None:
+    """An average of ones is one: nothing underflows, in the heads' mean nor between the parts of one reading."""
+    monkeypatch.setattr(chunked, "CHUNK", 8)
+    attention, context = ones
+    x_BTD = noise(3, 24, 128) * torch.tensor(sizes)[:, None]
+    keys_BS = torch.arange(24) < torch.tensor([24, 12, 1])[:, None]
+    cache = Cache()
+    read = {
+        "causal": attention(x_BTD, context),
+        "both sides": attention(x_BTD, context._replace(causal=False)),
+        "padded": attention(x_BTD, context._replace(causal=False, keys_BS=keys_BS)),
+        "in parts": torch.cat(
+            [attention(part, context._replace(cache=cache)) for part in x_BTD.split((1, 9, 14), 1)], 1
+        ),
+    }
+    for how, y_BTD in read.items():
+        torch.testing.assert_close(
+            y_BTD, torch.ones_like(y_BTD), atol=1e-4, rtol=0, msg=lambda text, how=how: f"{how}: {text}"
+        )
+
+
+def test_a_later_key_of_any_size_changes_nothing_before_it(make, monkeypatch) -> None:
+    """Not even a rounding: the factor that keeps keys in range is of those up to each query alone."""
+    monkeypatch.setattr(chunked, "CHUNK", 4)
+    attention, context = make(12)
+    with_large_keys(attention)
+    x_1TD = noise(1, 10, 32)
+    before = attention(x_1TD, context)
+    for size in (0.0, 0.01, 3.0):
+        changed_1TD = torch.cat([x_1TD[:, :6], size * noise(1, 4, 32, seed=3)], 1)
+        assert torch.equal(attention(changed_1TD, context)[:, :6], before[:, :6])
+
+
 def kernel_error(attention: Performer) -> float:
     """Root mean square relative error of phi(q) . phi(k) as an estimate of exp(q . k / sqrt(K)).
 
     Of queries and keys of one length: the relative variance grows as exp(|q + k|^2 / sqrt(K)).
     """
     q_1HTK, k_1HTK = (1.5 * F.normalize(noise(1, HEADS, 64, K, seed=seed), dim=-1) for seed in (3, 4))
-    estimated = attention.key_features(q_1HTK) @ attention.key_features(k_1HTK).mT
+    q_1HTM, k_1HTM = (
+        features * log_1HT.exp()[..., None] for features, log_1HT in map(attention.features, (q_1HTK, k_1HTK))
+    )
+    estimated = q_1HTM @ k_1HTM.mT
     true = (q_1HTK @ k_1HTK.mT / math.sqrt(K)).exp()
     return float((estimated / true - 1).square().mean().sqrt())
 
