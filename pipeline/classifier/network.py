@@ -10,6 +10,8 @@ from pipeline.classifier.heads import Head
 from pipeline.classifier.pooling import ABSENT, join, summarise
 from pipeline.classifier.reading import Chunks, Reading
 from pipeline.config.classifier import ClassifierConfig
+from pipeline.config.suitable import one_way
+from pipeline.config.suitable import reading as reads
 from pipeline.models.awd_lstm import AWDLSTM
 from pipeline.models.build import Network
 from pipeline.models.transformer import Transformer
@@ -142,6 +144,10 @@ def classifier_network(network: Network, config: ClassifierConfig, classes: int)
             f"`max_positions: {positions}`; lower it"
         )
     causal = backbone.settings.family == "decoder" if config.causal == "auto" else config.causal
+    if not causal and (reason := one_way(reads(backbone.settings))):
+        raise UserError(
+            f"`causal: false` of the classifier does not fit this language model: {reason}; write `causal: auto`"
+        )
     reading = Reading(config.chunk_tokens, config.overlap, config.max_tokens, config.gradient_chunks, causal)
     features = pooled_features(backbone, config.pooling, config.pool_layers)
     head = Head(features, classes, width=config.head_width, dropout=config.head_dropout)

@@ -32,6 +32,7 @@ _UNSUITABLE: dict[str, dict[str, str]] = {
     },
 }
 OBJECTIVE_NAMES = tuple(_UNSUITABLE)
+BLIND_AHEAD = "with `positions: t5` a decoder cannot tell in which order the tokens after one stand"
 
 
 class Reading(NamedTuple):
@@ -40,19 +41,21 @@ class Reading(NamedTuple):
     # That of `TransformerSettings`, or lstm.
     family: str
     attention: str = "softmax"
+    positions: str = "rotary"
 
 
 def reading(settings: ModelSettings) -> Reading:
     """How a network of these settings reads."""
-    return Reading("lstm") if isinstance(settings, LSTMSettings) else Reading(settings.family, settings.attention)
+    if isinstance(settings, LSTMSettings):
+        return Reading("lstm")
+    return Reading(settings.family, settings.attention, settings.positions)
 
 
 def reading_of(model: Mapping[str, Any]) -> Reading:
     """The same from the keys of a model's config, before they have been checked."""
     if model.get("backbone") == "lstm":
         return Reading("lstm")
-    keys = ("family", "attention")
-    return Reading(*(str(model.get(key, getattr(TransformerSettings, key))) for key in keys))
+    return Reading(*(str(model.get(key, getattr(TransformerSettings, key))) for key in Reading._fields))
 
 
 def unsuitable(name: str, network: Reading) -> str | None:
@@ -66,6 +69,8 @@ def unsuitable(name: str, network: Reading) -> str | None:
         return reason
     if name == "hybrid" and network.attention == "fast_weight":
         return "`attention: fast_weight` writes token after token, so it cannot see both sides"
+    if name in ("hybrid", "prefix") and _blind_ahead(network):
+        return f"{BLIND_AHEAD}; take rotary"
     if name == "prefix" and network.attention != "softmax":
         return f"`attention: {network.attention}` cannot see a part of its row both ways; take `attention: softmax`"
     return None
@@ -81,9 +86,14 @@ def wordless(network: Reading) -> str | None:
 
 
 def one_way(network: Reading) -> str | None:
-    """Why such a network can only see what is before a token, as a clause; None if it need not."""
+    """Why such a network should only see what is before a token, as a clause; None if it need not."""
     if network.family == "lstm":
         return "an LSTM reads one way"
     if network.attention == "fast_weight":
         return "`attention: fast_weight` writes token after token"
-    return None
+    return BLIND_AHEAD if _blind_ahead(network) else None
+
+
+def _blind_ahead(network: Reading) -> bool:
+    """Its table has a number for each distance back and one for all ahead (`T5Bias`): what follows has no order."""
+    return (network.family, network.positions) == ("decoder", "t5")

@@ -188,6 +188,12 @@ def test_chunks_longer_than_the_models_positions_are_refused_in_one_line() -> No
         network(chunk_tokens=33)
 
 
+def test_a_network_that_cannot_see_both_sides_is_refused_in_one_line() -> None:
+    """For a model whose config `ulmfit check` has not seen, such as one given to the estimator."""
+    with pytest.raises(UserError, match=r"`causal: false`.*`positions: t5`.*write `causal: auto`"):
+        network(replace(SETTINGS, positions="t5"), causal=False)
+
+
 def test_documents_beyond_the_cap_are_refused() -> None:
     model = network()
     with pytest.raises(ValueError, match="max_tokens"):

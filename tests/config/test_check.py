@@ -241,6 +241,27 @@ WRONG = [
     ),
     (
         both(
+            edit("configs/model/small.yaml", "layers", "positions: t5\nlayers"),
+            edit("configs/pretrain/short.yaml", "start: scratch", "start: scratch\nobjective: hybrid"),
+        ),
+        (
+            "configs/pretrain/short.yaml: `objective: hybrid` does not fit configs/model/small.yaml: with "
+            "`positions: t5` a decoder cannot tell in which order the tokens after one stand; take rotary"
+        ),
+    ),
+    (
+        both(
+            FROM_FOLDER,
+            edit("data/pretrained/colleague/config.json", '{"max', '{"positions": "t5", "max'),
+            edit("configs/classifier/quick.yaml", "epochs", "causal: false\nepochs"),
+        ),
+        (
+            "configs/classifier/quick.yaml: `causal: false` does not fit data/pretrained/colleague/config.json: with "
+            "`positions: t5` a decoder cannot tell in which order the tokens after one stand; write `causal: auto`"
+        ),
+    ),
+    (
+        both(
             FROM_FOLDER,
             choose(domain="corpus"),
             edit("data/pretrained/colleague/config.json", '{"max', '{"family": "encoder", "max'),

@@ -66,6 +66,7 @@ def test_muon_s_own_rate_goes_along() -> None:
         (True, ENCODER, {"causal": False}),
         ("auto", LSTM, None),
         ("auto", Reading("decoder", "fast_weight"), None),
+        ("auto", Reading("decoder", positions="t5"), None),
     ],
 )
 def test_a_mask_is_tried_only_where_a_network_has_the_choice(

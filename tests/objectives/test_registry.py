@@ -75,6 +75,8 @@ def test_every_name_that_a_config_may_have_is_here() -> None:
         ({"family": "decoder", "attention": "linear"}, ["causal", "hybrid"]),
         ({"family": "decoder", "attention": "performer"}, ["causal", "hybrid"]),
         ({"family": "decoder", "attention": "fast_weight"}, ["causal"]),
+        ({"family": "decoder", "positions": "t5"}, ["causal"]),
+        ({"family": "encoder", "positions": "t5"}, ["hybrid", "masked", "replaced_tokens"]),
         ({"family": "encoder"}, ["hybrid", "masked", "replaced_tokens"]),
         ({"family": "encoder_decoder"}, ["spans"]),
     ],
