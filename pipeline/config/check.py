@@ -171,10 +171,22 @@ def _check_objectives(choices: Choices, configs: Mapping[str, Any]) -> None:
         if start and configs[key].bag_of_words and (reason := wordless(start[0])):
             file = _file(key, getattr(choices, key))
             raise UserError(f"{file}: `bag_of_words` does not fit {start[1]}: {reason}; leave it 0")
+    if all(trained.values()) and {configs[key].objective for key in trained} == {"replaced_tokens"}:
+        _check_generator(choices, configs)
     for key, known in (("classifier", start), ("scratch", shape)):
         if known and configs[key].causal is False and (reason := one_way(known[0])):
             file = _file(key, getattr(choices, key))
             raise UserError(f"{file}: `causal: false` does not fit {known[1]}: {reason}; write `causal: auto`")
+
+
+def _check_generator(choices: Choices, configs: Mapping[str, Any]) -> None:
+    """The generator that pretraining leaves is the one that goes on in the domain."""
+    made, wanted = (configs[key].generator_divisor for key in ("pretrain", "finetune_lm"))
+    if made != wanted:
+        raise UserError(
+            f"{_file('finetune_lm', choices.finetune_lm)}: `generator_divisor: {wanted}`, but the generator comes from "
+            f"{_file('pretrain', choices.pretrain)}, which has {made}; write `generator_divisor: {made}`"
+        )
 
 
 def _check_dropouts(choices: Choices, configs: Mapping[str, Any]) -> None:

@@ -39,6 +39,8 @@ class LanguageModelConfig(TrainingConfig):
     masked_share: Rate = 0.5
     # Mean length of the spans that spans cuts out, in tokens.
     span_length: Annotated[float, Field(ge=1)] = 3.0
+    # How many times as narrow as the network the generator of replaced_tokens is (ELECTRA small and large: 4, base: 3).
+    generator_divisor: Count = 4
 
     # Beside the causal objective: how much it counts, in nats a token, that the mean state of a document's first part
     # names the words of the rest. Losses are reported without it. 0: not asked.

@@ -19,19 +19,24 @@ def save_tensors(path: Path, network: nn.Module) -> None:
     write_bytes(path, safetensors.torch.save(tensors))
 
 
-def load_tensors(path: Path, network: nn.Module) -> None:
-    """Fill every weight of `network` from the file; `UserError` if it is damaged or belongs to another network."""
+def load_tensors(path: Path, network: nn.Module, described_by: str = "config.json") -> None:
+    """Fill every weight of `network` from the file; `UserError` if it is damaged or belongs to another network.
+
+    `described_by`: what says how the network looks, for the error.
+    """
     tensors = _read(path)
     expected = network.state_dict()
     names = {plain(name): name for name in expected}
     for found, problem in ((names.keys() - tensors.keys(), "lacks"), (tensors.keys() - names.keys(), "has unknown")):
         if found:
             listed = ", ".join(sorted(found)[:3]) + (", ..." if len(found) > 3 else "")
-            raise UserError(f"{path}: {problem} {listed}; it does not belong to the network that config.json describes")
+            raise UserError(
+                f"{path}: {problem} {listed}; it does not belong to the network that {described_by} describes"
+            )
     for name, tensor in sorted(tensors.items()):
         shape = tuple(expected[names[name]].shape)
         if tuple(tensor.shape) != shape:
-            raise UserError(f"{path}: {name} has shape {tuple(tensor.shape)}, but config.json makes it {shape}")
+            raise UserError(f"{path}: {name} has shape {tuple(tensor.shape)}, but {described_by} makes it {shape}")
     with torch.no_grad():
         for name, tensor in tensors.items():
             expected[names[name]].copy_(tensor)

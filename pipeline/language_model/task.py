@@ -79,10 +79,10 @@ def _replaced_tokens(
 ) -> LanguageModelTask:
     assert isinstance(network, Transformer)  # `ulmfit check` has refused the others
     masking = Masking(network.vocabulary, config.mask_rate, _begins(config, tokenizer), reverse=reverse)
-    detection = ReplacedTokenDetection(network, masking, config.seed)
+    detection = ReplacedTokenDetection(network, masking, config.seed, config.generator_divisor)
     beside = detection.companion()
     if companion is not None:
-        load_tensors(companion, beside)
+        load_tensors(companion, beside, f"`generator_divisor: {config.generator_divisor}`")
     return LanguageModelTask(network, detection, detection, beside)
 
 

@@ -155,7 +155,7 @@ class ReplacedTokenDetection(nn.Module):
 def generator_settings(settings: TransformerSettings, divisor: int) -> TransformerSettings:
     """The discriminator's settings with width, heads and feed-forward divided by `divisor`; as many layers.
 
-    ELECTRA-small has a divisor of 4, base of 3 (table 6). Rounded to widths that such heads can have.
+    ELECTRA small and large have a divisor of 4, base of 3 (table 6). Rounded to widths that such heads can have.
     """
     heads = max(1, settings.heads // divisor)
     step = 2 * heads  # rotary and sinusoidal positions want pairs of channels

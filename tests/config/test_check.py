@@ -241,6 +241,18 @@ WRONG = [
     ),
     (
         both(
+            choose(domain="corpus"),
+            edit("configs/model/small.yaml", "layers", "family: encoder\nlayers"),
+            edit("configs/pretrain/short.yaml", "length", "objective: replaced_tokens\ngenerator_divisor: 3\nlength"),
+            edit("configs/finetune_lm/short.yaml", "length", "objective: replaced_tokens\nlength"),
+        ),
+        (
+            "configs/finetune_lm/short.yaml: `generator_divisor: 4`, but the generator comes from "
+            "configs/pretrain/short.yaml, which has 3; write `generator_divisor: 3`"
+        ),
+    ),
+    (
+        both(
             edit("configs/model/small.yaml", "layers", "positions: t5\nlayers"),
             edit("configs/pretrain/short.yaml", "start: scratch", "start: scratch\nobjective: hybrid"),
         ),

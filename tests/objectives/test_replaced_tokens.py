@@ -1,6 +1,7 @@
 """Replaced-token detection: the labels are right, the two networks meet in their embeddings alone."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 
+from pipeline.config.read import load
 from pipeline.interop.tensors import load_tensors, save_tensors
 from pipeline.models.settings import TransformerSettings
 from pipeline.models.transformer import Transformer
@@ -21,6 +23,7 @@ from tests.objectives.rows import VOCABULARY, seeds, windows
 SETTINGS = TransformerSettings(
     layers=2, width=32, heads=4, feedforward=64, max_positions=64, family="encoder", output_bias=True
 )
+CONFIGS = Path(__file__).parents[2] / "configs/model"
 ROWS, LENGTH = 6, 30
 
 
@@ -196,11 +199,14 @@ def test_each_network_has_dropout_noise_of_its_own() -> None:
     assert not torch.isin(given[0], given[1]).any()
 
 
-def test_the_generator_is_electra_small_s() -> None:
-    """Clark et al. 2020, table 6: a quarter of width 256, of 4 heads and of 1,024; embeddings of 128 for both."""
-    small = replace(SETTINGS, layers=12, width=256, heads=4, feedforward=1024, embedding_width=128)
-    made = generator_settings(small, 4)
-    assert (made.layers, made.width, made.heads, made.feedforward, made.token_width) == (12, 64, 1, 256, 128)
+@pytest.mark.parametrize(
+    ("size", "divisor", "expected"),
+    [("small", 4, (12, 64, 1, 256, 128)), ("base", 3, (12, 256, 4, 1024, 768)), ("large", 4, (24, 256, 4, 1024, 1024))],
+)
+def test_generators_are_electra_s(size: str, divisor: int, expected: tuple[int, ...]) -> None:
+    """Clark et al. 2020, table 6: layers, width, heads, feed-forward, and embeddings as wide as the discriminator's."""
+    made = generator_settings(load(TransformerSettings, CONFIGS / f"electra_{size}.yaml"), divisor)
+    assert (made.layers, made.width, made.heads, made.feedforward, made.token_width) == expected
 
 
 @pytest.mark.parametrize("width", [32, 48, 96, 256, 768])
