@@ -18,20 +18,23 @@ class RelativeScores(nn.Module):
 
     def __init__(self, settings: TransformerSettings) -> None:
         super().__init__()
-        H, K, self.width = settings.heads, settings.key_width, settings.width
-        self.content_HK = nn.Parameter(torch.zeros(H, K))  # u
-        self.position_HK = nn.Parameter(torch.zeros(H, K))  # v
-        self.distance = Linear(self.width, H * K, bias=False, std=inner_std(settings))  # W
+        self.heads, self.width = settings.heads, settings.width
+        channels = settings.heads * settings.key_width
+        # Those of all heads in a row: vectors, as any bias of a linear layer, and no matrices to an optimiser.
+        self.content = nn.Parameter(torch.zeros(channels))  # u
+        self.position = nn.Parameter(torch.zeros(channels))  # v
+        self.distance = Linear(self.width, channels, bias=False, std=inner_std(settings))  # W
 
     def forward(self, q_BTHK: Tensor, offset: int) -> tuple[Tensor, Tensor]:
         """Queries for the content, (B, T, H, K), and what distances add to scores / sqrt(K), (B, H, T, S)."""
-        T, (H, K) = q_BTHK.size(1), self.content_HK.shape
+        T, H, K = q_BTHK.size(1), self.heads, q_BTHK.size(3)
+        content_HK, position_HK = self.content.view(H, K), self.position.view(H, K)
         distance_TS = distances(T, offset, q_BTHK.device)
         farthest = int(offset + T - 1)
         every_R = torch.arange(farthest, -T, -1, device=q_BTHK.device)  # R distances, of keys from first to last
         angles_RD = angles(every_R, self.width)
         r_RD = torch.cat([angles_RD.sin(), angles_RD.cos()], 1)[:, : self.width]
         r_RHK = self.distance(r_RD).view(-1, H, K)
-        scores_BHTR = torch.einsum("bthk,rhk->bhtr", q_BTHK + self.position_HK, r_RHK) / math.sqrt(K)
+        scores_BHTR = torch.einsum("bthk,rhk->bhtr", q_BTHK + position_HK, r_RHK) / math.sqrt(K)
         index_TS = (farthest - distance_TS).expand(*scores_BHTR.shape[:2], -1, -1)
-        return q_BTHK + self.content_HK, scores_BHTR.gather(3, index_TS)
+        return q_BTHK + content_HK, scores_BHTR.gather(3, index_TS)

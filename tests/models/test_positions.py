@@ -120,5 +120,6 @@ def test_transformer_xl_scores_equal_their_formula(tiny) -> None:
         r_D = torch.tensor([math.sin(a) for a in angles] + [math.cos(a) for a in angles])
         wr_K = (relative.distance.weight @ r_D).view(2, 16)[head]
         q_K, k_K = q_BTHK[0, query, head], k_BSHK[0, key, head]
-        expected = (q_K + relative.content_HK[head]) @ k_K + (q_K + relative.position_HK[head]) @ wr_K
+        u_K, v_K = relative.content.view(2, 16)[head], relative.position.view(2, 16)[head]
+        expected = (q_K + u_K) @ k_K + (q_K + v_K) @ wr_K
         torch.testing.assert_close(found_HTS[head, query, key], expected / 4, atol=1e-4, rtol=1e-4)

@@ -1,11 +1,17 @@
 """Promises: AdamW's part is torch's AdamW, Muon's update is orthogonal, groups carry the recipe's rates."""
 
+import pytest
 import torch
 from torch import nn
 
 from pipeline.config.training import TrainingConfig
+from pipeline.models.build import build
+from pipeline.models.positions import POSITIONS
+from pipeline.models.settings import TransformerSettings
 from pipeline.training.groups import parameter_groups
 from pipeline.training.optimiser import NEWTON_SCHULZ, NEWTON_SCHULZ_STEPS, MuonAdamW, orthogonalise
+
+MATRICES = (nn.Linear, nn.Embedding)
 
 
 def two_layers() -> tuple[nn.Linear, nn.Linear]:
@@ -103,6 +109,18 @@ def test_frozen_parameters_are_left_out_and_vectors_are_not_decayed() -> None:
     groups = parameter_groups(groups_of(layers), [], TrainingConfig(learning_rate=1.0, weight_decay=0.3))
     assert {group["name"] for group in groups} == {"layer 1"}
     assert {group["params"][0].dim(): group["weight_decay"] for group in groups} == {2: 0.3, 1: 0.0}
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_of_a_network_the_matrices_are_decayed_and_nothing_else(positions: str) -> None:
+    """Transformer-XL's u and v are biases of queries, one vector for each head."""
+    shape = {"layers": 2, "width": 32, "heads": 2, "feedforward": 64, "max_positions": 16}
+    parts = {"qk_norm": True, "ngram_buckets": 7, "output_bias": True, "output_transform": True, "tied": False}
+    network = build(TransformerSettings(**shape, **parts, positions=positions), 50, seed=1)
+    groups = parameter_groups(network.layer_groups(), [], TrainingConfig(weight_decay=0.3))
+    decayed = {id(parameter) for group in groups if group["weight_decay"] for parameter in group["params"]}
+    matrices = {id(module.weight): name for name, module in network.named_modules() if isinstance(module, MATRICES)}
+    assert decayed == matrices.keys()
 
 
 def test_a_loaded_state_is_all_on_the_device_of_its_parameter() -> None:
