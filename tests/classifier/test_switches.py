@@ -1,5 +1,6 @@
 """Promise: every switch of ULMFiT's third stage does what its name says, on a Transformer and on an AWD-LSTM."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from pipeline.models.build import build
 from pipeline.models.residual import RESIDUALS
 from pipeline.models.settings import LSTMSettings, ModelSettings, TransformerSettings
 from pipeline.training.module import TrainingModule
+from pipeline.training.optimiser import MuonAdamW
 from pipeline.training.schedules import rate
 from tests.classifier.small import VOCABULARY, documents
 
@@ -169,6 +171,45 @@ def test_drop_mult_scales_the_dropout_of_training(backbone: str) -> None:
     ]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+def first_loss(config: ClassifierConfig, given: LabelledDocuments) -> float:
+    """What training counts in its first step."""
+    _, module, _ = train(TRANSFORMER, config, given)
+    return next(float(row["train_loss"]) for row in module.curve if "train_loss" in row)
+
+
+def test_class_weights_and_label_smoothing_are_part_of_the_loss_that_trains() -> None:
+    """Beside torch's own: a class of N_c of 8 documents weighs 8 / (3 N_c), a smoothed target is shared by all."""
+    given = LabelledDocuments(labelled().documents, torch.tensor([0, 0, 0, 0, 0, 1, 1, 2]))
+    network = fresh(TRANSFORMER, ONE_STEP).eval()
+    logits_BC = network(*network.reading.batch(documents(5, 9, 12, 20, 7, 30, 11, 14))).detach()
+    for changes, options in (
+        ({}, {}),
+        ({"class_weights": "balanced"}, {"weight": torch.tensor([8 / 15, 8 / 6, 8 / 3])}),
+        ({"label_smoothing": 0.3}, {"label_smoothing": 0.3}),
+    ):
+        expected = nn.functional.cross_entropy(logits_BC, given.targets, **options).item()
+        assert first_loss(replace(ONE_STEP, **changes), given) == pytest.approx(expected, rel=1e-5), changes
+
+
+def test_a_gradient_longer_than_clip_is_scaled_down_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the optimiser is given; the curve tells how long the gradient was."""
+    lengths: list[float] = []
+    step = MuonAdamW.step
+
+    def watched(optimizer: MuonAdamW, closure: Callable[[], object] | None = None) -> object:
+        result = step(optimizer, closure)
+        gradients = [one.grad.flatten() for group in optimizer.param_groups for one in group["params"]]
+        lengths.append(float(torch.cat(gradients).norm()))
+        return result
+
+    monkeypatch.setattr(MuonAdamW, "step", watched)
+    _, module, _ = train(TRANSFORMER, replace(ONE_STEP, clip=0))
+    (whole,) = (row["gradient_norm"] for row in module.curve if "gradient_norm" in row)
+    for clip in (2 * whole, whole / 2, whole / 1000):
+        train(TRANSFORMER, replace(ONE_STEP, clip=clip))
+    assert lengths == pytest.approx([whole, whole, whole / 2, whole / 1000], rel=1e-4)
 
 
 def test_a_backward_classifier_is_one_of_reversed_documents() -> None:

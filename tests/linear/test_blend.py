@@ -75,6 +75,18 @@ def test_few_documents_do_not_tell_the_best_of_several_from_a_lucky_one() -> Non
     assert together > alone + 0.1
 
 
+@pytest.mark.parametrize("documents", [4, 40, 2000])
+def test_leaving_the_even_shares_costs_three_nats_over_all_documents(documents: int) -> None:
+    """Of a network that is right each time, in two to one, beside a model that says nothing: the minimum by hand."""
+    labels = np.arange(documents) % 2
+    network_NC = np.where(np.eye(2)[labels] > 0, 2 / 3, 1 / 3)
+    weights = fit_weights(network_NC, {"a": np.full((documents, 2), 0.5)}, labels)
+    tried = np.linspace(0, 20, 20_001)
+    wrong = 1 / (documents + 2)  # the share of the other class in a target, as `log_loss` has it
+    costs = documents * (np.log1p(0.5**tried) + wrong * tried * np.log(2)) + 3 * (tried - 0.5) ** 2
+    assert weights.network == pytest.approx(tried[costs.argmin()], abs=5e-3)
+
+
 def test_a_network_that_is_too_sure_is_cooled_down() -> None:
     overconfident_NC = softmax(4 * np.log(says(1.0, 1)), axis=1)
     weights = fit_weights(overconfident_NC, {"a": says(0.0, 2)}, LABELS)

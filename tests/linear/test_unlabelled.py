@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from pipeline.base.errors import UserError
-from pipeline.linear import em_naive_bayes
+from pipeline.linear import em_naive_bayes, lsa_lr
 from pipeline.linear.artifact import Blend, load_blend, save_blend
 from pipeline.linear.blend import Weights
-from pipeline.linear.em_naive_bayes import STEPS, Unlabelled, balanced
-from pipeline.linear.features import Vocabulary, token_ngrams
+from pipeline.linear.em_naive_bayes import STEPS, Unlabelled, balanced, naive_bayes
+from pipeline.linear.features import Vocabulary, tf_idf, token_ngrams
 from pipeline.linear.held_out import held_out
 from pipeline.linear.learners import Learners
 from pipeline.linear.space import FEWEST, Space, learn_space, load_space, save_space
@@ -132,6 +132,19 @@ def test_a_teacher_s_favourite_class_does_not_take_over() -> None:
     even_NC = balanced(skewed_NC, np.full(3, 1 / 3))
     np.testing.assert_allclose(even_NC.mean(axis=0), 1 / 3, atol=0.02)
     np.testing.assert_allclose(even_NC.sum(axis=1), 1)
+
+
+def test_an_unlabelled_document_counts_three_tenths_of_a_labelled_one(space: Space) -> None:
+    """One step of EM by hand: the teacher's guesses, and the n-grams of both kinds of documents under them."""
+    (texts, labels_N), unlabelled = documents(12, 4), Unlabelled.read(documents(200, 5)[0], space)
+    shares_C = (np.bincount(labels_N, minlength=3) + 1) / (len(texts) + 3)
+    given_NV = tf_idf(space.vocabulary.counts(texts), space.idf_V)
+    teacher = lsa_lr.fit(texts, labels_N, classes=3, space=space).model
+    guessed_NC = balanced(teacher.probabilities(unlabelled.features_NV, False), shares_C)
+    weight_VC = given_NV.T @ np.eye(3)[labels_N] + 0.3 * (unlabelled.features_NV.T @ guessed_NC)
+    expected = naive_bayes(weight_VC, shares_C)
+    found = Learners(3, True, space, unlabelled).fit(["nb_em_1"], texts, labels_N)["nb_em_1"].model
+    np.testing.assert_allclose(found.weights_VC, expected.weights_VC, rtol=1e-6, atol=1e-9)
 
 
 def test_of_much_text_every_so_many_th_document_is_read(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:

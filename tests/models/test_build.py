@@ -135,6 +135,14 @@ def test_weights_start_at_the_documented_scale() -> None:
     assert all(not bias.any() for name, bias in model.named_parameters() if name.endswith("bias"))
 
 
+def test_where_each_sum_is_normalised_the_last_matrices_start_as_the_others_do(tiny) -> None:
+    """`placement: post` adds nothing up, so 18 layers do not make them smaller by 6 (Vaswani et al. 2017, 3.1)."""
+    for placement, factor in (("post", 1), ("pre", 6), ("resi_dual", 6)):
+        block = build(tiny(layers=18, placement=placement), 50, seed=1).stack.blocks[3]
+        for layer in (block.attention.out, block.feed_forward.down):
+            assert layer.weight.std().item() == pytest.approx(0.02 * (768 / 32) ** 0.5 / factor, rel=0.1)
+
+
 def test_each_weight_has_one_name(tiny) -> None:
     for tied in (True, False):
         model = build(tiny(tied=tied), 50, seed=1)

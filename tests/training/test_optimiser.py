@@ -81,6 +81,23 @@ def test_under_autocast_the_iteration_runs_in_bf16_and_comes_close_to_fp32() -> 
         assert 0 < error < 0.03
 
 
+@pytest.mark.parametrize("shape", [(16, 8), (8, 16), (12, 12)], ids=str)
+def test_muon_is_torchs_muon_but_for_the_rounding_of_bf16(shape: tuple[int, int]) -> None:
+    """Nesterov's look ahead, the scale of tall matrices and the decay, over steps of ever new gradients."""
+    generator = torch.Generator().manual_seed(1)
+    start = torch.randn(shape, generator=generator)
+    ours, theirs = nn.Parameter(start.clone()), nn.Parameter(start.clone())
+    config = TrainingConfig(optimizer="muon", muon_learning_rate=0.1, weight_decay=0.5)
+    mine = MuonAdamW(parameter_groups([("layer", [ours])], [ours], config), config.beta1, config.beta2)
+    reference = torch.optim.Muon([theirs], lr=0.1, weight_decay=0.5, nesterov=True, adjust_lr_fn="original")
+    for _ in range(6):
+        ours.grad = torch.randn(shape, generator=generator)
+        theirs.grad = ours.grad.clone()
+        mine.step()
+        reference.step()
+    assert (ours - theirs).norm() < 0.02 * (theirs - start).norm()
+
+
 def test_muon_moves_only_the_hidden_matrices() -> None:
     config = TrainingConfig(learning_rate=0.01, optimizer="muon", muon_learning_rate=0.5, weight_decay=0.0)
     layers = two_layers()
