@@ -20,7 +20,7 @@ def main() -> None:
         space = learn_space(texts, spaced=spaced)
     save_space(OUT, space, spaced)
     if space is None:
-        print(f"  {len(texts)} documents of the domain are too few: there will be no such linear model")
+        print(f"  {len(texts)} documents of the domain are too few, or share no words: there is no such linear model")
     else:
         terms, directions = space.basis_VR.shape
         print(f"  {terms:,} n-grams of {len(texts):,} documents in {directions} directions")

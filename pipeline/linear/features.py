@@ -95,13 +95,20 @@ def learn(ngrams: Ngrams, texts: Sequence[str], classes: int) -> tuple[Vocabular
 def most_frequent(
     ngrams: Ngrams, texts: Sequence[str], most: int, in_documents: int = 1
 ) -> tuple[Vocabulary, csr_matrix]:
-    """The `most` most frequent n-grams, of those that occur in so many documents, and their counts: (N, V) float64."""
+    """The `most` most frequent n-grams, of those that occur in so many documents, and their counts: (N, V) float64.
+
+    There may be none, V = 0: texts of emoji or of single letters have no word of two.
+    """
     from sklearn.feature_extraction.text import CountVectorizer  # a second to import, which prediction is spared
 
     unit: dict[str, str] = {"analyzer": "char"} if ngrams.unit == "character" else {"token_pattern": ngrams.unit}
     sizes = (1, ngrams.longest)
     vectorizer = CountVectorizer(ngram_range=sizes, dtype=np.float64, max_features=most, min_df=in_documents, **unit)
-    counts = vectorizer.fit_transform(texts)
+    try:
+        counts = vectorizer.fit_transform(texts)
+    except ValueError:  # what scikit-learn raises where there is no n-gram, or none in so many documents
+        nothing = Vocabulary(ngrams, ())
+        return nothing, nothing.counts(texts)
     return Vocabulary(ngrams, tuple(vectorizer.get_feature_names_out().tolist())), counts
 
 

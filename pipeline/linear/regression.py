@@ -13,8 +13,15 @@ MAX_ITERATIONS = 500
 
 
 def fit_softmax(features_NV: csr_matrix, labels_N: np.ndarray, classes: int, strength: float) -> LinearModel:
-    """Multinomial logistic regression; `strength` is scikit-learn's C, the inverse of the regularisation."""
+    """Multinomial logistic regression; `strength` is scikit-learn's C, the inverse of the regularisation.
+
+    Without features the classes' smoothed shares are all there is to know.
+    """
     weights_VC = np.zeros((features_NV.shape[1], classes))
+    if not features_NV.shape[1]:
+        return LinearModel(
+            weights_VC, np.log((np.bincount(labels_N, minlength=classes) + 1) / (len(labels_N) + classes))
+        )
     bias_C = np.full(classes, -np.log(1.0 + len(labels_N)))  # a class without documents: as rare as one in N
     solver = _solve(features_NV, labels_N, strength)
     present = solver.classes_
@@ -29,10 +36,11 @@ def fit_softmax(features_NV: csr_matrix, labels_N: np.ndarray, classes: int, str
 def fit_binary(features_NV: csr_matrix, positive_N: np.ndarray, strength: float) -> tuple[np.ndarray, float]:
     """Logistic regression of one label against the rest: weights (V,) and bias.
 
-    A label that all documents carry, or none, gets its smoothed log odds as the bias and no weights.
+    A label that all documents carry, or none, gets its smoothed log odds as the bias and no weights; so does every
+    label where there are no features.
     """
     carried, total = int(positive_N.sum()), len(positive_N)
-    if carried in (0, total):
+    if carried in (0, total) or not features_NV.shape[1]:
         return np.zeros(features_NV.shape[1]), float(np.log((carried + 0.5) / (total - carried + 0.5)))
     solver = _solve(features_NV, positive_N, strength)
     return solver.coef_[0], float(solver.intercept_[0])

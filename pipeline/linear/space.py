@@ -39,7 +39,7 @@ class Space:
 
 
 def learn_space(texts: Sequence[str], *, spaced: bool, seed: int = 1) -> Space | None:
-    """Factorise the TF-IDF matrix of unlabelled texts; None where they are too few.
+    """Factorise the TF-IDF matrix of unlabelled texts; None where they are too few, or no two share an n-gram.
 
     Equal bytes for equal texts on any number of threads.
     """
@@ -49,6 +49,8 @@ def learn_space(texts: Sequence[str], *, spaced: bool, seed: int = 1) -> Space |
         return None
     some = spread(texts, DOCUMENTS)
     vocabulary, counts_NV = most_frequent(token_ngrams(spaced), some, TERMS, in_documents=2)
+    if not vocabulary.terms:
+        return None
     idf_V = inverse_document_frequency(counts_NV)
     weighted_VN = csr_array(tf_idf(counts_NV, idf_V).T.tocsr().astype(np.float32))
     basis_VR, _ = truncated_svd(weighted_VN, DIRECTIONS, seed)

@@ -1,15 +1,22 @@
 """The baselines learn what can be learnt, choose their settings from the training labels alone, and repeat."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.naive_bayes import BernoulliNB
 
 from pipeline.linear import majority, nb_svm, tfidf_lr
+from pipeline.linear.artifact import Blend, load_blend, save_blend
+from pipeline.linear.blend import Weights
+from pipeline.linear.em_naive_bayes import Unlabelled
 from pipeline.linear.features import binarised, learn, token_ngrams
+from pipeline.linear.learners import Learners
 from pipeline.linear.model import LinearModel
 from pipeline.linear.nb_svm import Setting, fit_settings, log_count_ratio
 from pipeline.linear.regression import fit_binary, fit_softmax
 from pipeline.linear.selection import best_temperature
+from pipeline.linear.space import learn_space
 
 LEARNERS = [tfidf_lr, nb_svm]
 CLUES = {True: ["good fine", "bad poor", "odd weird"], False: ["좋아요", "싫어요", "이상해"]}
@@ -65,6 +72,37 @@ def test_very_few_labels_are_enough_to_train(learner, labels: list[int]) -> None
     probabilities = learner.fit(texts, np.array(labels), classes=3).predict_proba(CLUES[True])
     assert np.isfinite(probabilities).all()
     assert probabilities.argmax(axis=1).tolist() == [0, 1, 2]
+
+
+SIGNS = {"emoji": ["😀", "😡", "🤔"], "single letters": ["x", "y", "z"]}
+
+
+@pytest.mark.parametrize("signs", SIGNS.values(), ids=SIGNS)
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_texts_without_any_word_of_two_letters_are_learnt_by_their_signs_and_else_by_the_labels_shares(
+    signs: list[str], multilabel: bool, tmp_path: Path
+) -> None:
+    labels_N = np.array([0, 0, 0, 1, 1, 2] * 10)
+    texts = [" ".join([signs[label]] * (n % 4 + 1)) for n, label in enumerate(labels_N)]
+    labels = np.eye(3, dtype=bool)[labels_N] if multilabel else labels_N
+    space = learn_space(texts * 4, spaced=True)
+    assert space is not None
+    unlabelled = None if multilabel else Unlabelled.read(texts * 4, space)
+    learners = Learners(3, True, space, unlabelled)
+    fitted = learners.fit(learners.names, texts, labels)
+    weights = Weights(0.5, dict.fromkeys(fitted, 0.1))
+    save_blend(tmp_path / "blend", Blend(tuple("abc"), ("forward",), weights, fitted))
+    said = load_blend(tmp_path / "blend").said_by_linear([*signs, "no such words"])
+    assert fitted["tfidf_lr"].vocabulary.terms == ()
+    np.testing.assert_allclose(said.pop("tfidf_lr"), [[1 / 2, 1 / 3, 1 / 6]] * 4, atol=0.05)
+    for name, one_NC in said.items():
+        assert one_NC[:3].argmax(axis=1).tolist() == [0, 1, 2], name
+
+
+def test_one_document_with_words_may_be_held_out_from_the_others() -> None:
+    texts, labels_N = [*"xyxyxyxyxy", "words at last"], np.array([0, 1] * 5 + [0])
+    for labels in (labels_N, np.eye(2, dtype=bool)[labels_N]):
+        assert np.isfinite(tfidf_lr.fit(texts, labels, classes=2).predict_proba(["x", "words"])).all()
 
 
 @pytest.mark.parametrize("learner", [*LEARNERS, majority], ids=lambda one: one.__name__)

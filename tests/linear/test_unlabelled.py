@@ -121,6 +121,7 @@ def test_a_space_comes_back_from_its_folder(space: Space, tmp_path: Path) -> Non
 
 def test_little_text_has_no_space_and_no_model_of_it(tmp_path: Path) -> None:
     assert learn_space(documents(FEWEST - 1, 1)[0], spaced=True) is None
+    assert learn_space([f"word{number}" for number in range(FEWEST)], spaced=True) is None, "no two share a word"
     save_space(tmp_path / "lsa", None, spaced=True)
     assert load_space(tmp_path / "lsa") is None
     assert Learners(3, True).names == ("tfidf_lr", "nb_svm")
