@@ -2,7 +2,8 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
 from typing import Any, NamedTuple
 
 from pipeline.base.errors import UserError, suggest
@@ -10,6 +11,7 @@ from pipeline.config.dataset import DatasetConfig
 from pipeline.text.sources.row import Row
 
 BETWEEN_COLUMNS = "\n\n"
+LOOK_AT = 1000  # rows of a file, one of which at least must have a column
 
 
 class Document(NamedTuple):
@@ -42,17 +44,13 @@ def read_documents(rows: Iterable[Row], config: DatasetConfig, tally: Tally, *, 
     """Stream the documents of rows and count them in `tally`.
 
     Rows whose text is null or blank are dropped, and so are rows without a label where `labelled`. A column
-    that the first row of a file lacks is a `UserError`; later on (jsonl) a missing value is null.
+    that none of a file's first rows has is a `UserError`; a value that is missing in a row (jsonl) is null.
     """
     columns = (config.text,) if isinstance(config.text, str) else config.text
     labels: tuple[str, ...] = ()
     if labelled:
         labels = (config.label,) if isinstance(config.label, str) else config.label or ()
-    file = None
-    for row in rows:
-        if row.file != file:
-            file = row.file
-            _check_columns(row, columns + labels)
+    for row in _with_columns(rows, columns + labels):
         tally.read += 1
         text = clean(BETWEEN_COLUMNS.join(filter(None, (_as_text(row, column) for column in columns))))
         if not text:
@@ -88,17 +86,37 @@ def clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _check_columns(row: Row, columns: Iterable[str]) -> None:
-    for column in columns:
-        if column not in row.values:
-            raise UserError(f'{row.file}: no column "{column}"; {suggest(column, map(str, row.values))}')
+def is_null(value: Any) -> bool:
+    """Whether there is no value: null, or NaN, which is how NumPy and pandas write it.
+
+    >>> is_null(None), is_null(float("nan")), is_null("nan"), is_null(0.0)
+    (True, True, False, False)
+    """
+    return value is None or (isinstance(value, float) and value != value)
+
+
+def _with_columns(rows: Iterable[Row], columns: Sequence[str]) -> Iterator[Row]:
+    """The rows of files that have the columns. Objects of json may leave out what is null, so many rows are asked."""
+    for file, of_file in groupby(rows, key=lambda row: row.file):
+        first: list[Row] = []
+        missing = list(columns)
+        for row in islice(of_file, LOOK_AT):
+            first.append(row)
+            missing = [column for column in missing if column not in row.values]
+            if not missing:
+                break
+        if missing:
+            known = {str(name) for row in first for name in row.values}
+            raise UserError(f'{file}: no column "{missing[0]}"; {suggest(missing[0], known)}')
+        yield from first
+        yield from of_file
 
 
 def _as_text(row: Row, column: str) -> str | None:
     value = row.values.get(column)
     if isinstance(value, list | dict | bytes):
         raise UserError(f'{row.where}: column "{column}" holds a {type(value).__name__}, not text; name another column')
-    return None if value is None else str(value)
+    return None if is_null(value) else str(value)
 
 
 def _labels(row: Row, config: DatasetConfig) -> tuple[str, ...] | None:
@@ -107,13 +125,16 @@ def _labels(row: Row, config: DatasetConfig) -> tuple[str, ...] | None:
         return tuple(column for column in config.label if _is_set(row, column))
     assert config.label is not None  # asked of tasks before any row is read
     value = row.values.get(config.label)
+    if isinstance(value, dict | bytes):
+        kind = type(value).__name__
+        raise UserError(f'{row.where}: column "{config.label}" holds a {kind}, not a label; name another column')
     if config.label_separator is not None:
-        parts = value if isinstance(value, list) else str("" if value is None else value).split(config.label_separator)
+        parts = value if isinstance(value, list) else str("" if is_null(value) else value).split(config.label_separator)
         return tuple(sorted({name for name in (_name(part, row, config) for part in parts) if name})) or None
-    if isinstance(value, list | dict | bytes):
+    if isinstance(value, list):
         raise UserError(
-            f'{row.where}: column "{config.label}" holds a {type(value).__name__}; for several labels a document set '
-            f'`label_separator: ","`, which reads lists as well'
+            f'{row.where}: column "{config.label}" holds a list; for several labels a document, lists as well, add '
+            f"`--separator ,` to `ulmfit new-task`, which is `label_separator: ','` in a config"
         )
     name = _name(value, row, config)
     return (name,) if name else None
@@ -121,7 +142,7 @@ def _labels(row: Row, config: DatasetConfig) -> tuple[str, ...] | None:
 
 def _name(value: Any, row: Row, config: DatasetConfig) -> str:
     """A label as a word; a number is looked up in `label_names` where the config has them."""
-    if value is None:
+    if is_null(value):
         return ""
     name = clean(str(value))
     if config.label_names is None or not name:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.base.errors import UserError
-from pipeline.text.documents import Document, Tally, read_documents
+from pipeline.text.documents import LOOK_AT, Document, Tally, read_documents
 from pipeline.text.sources.row import Row
 from tests.text.small import config
 
@@ -40,6 +40,26 @@ def test_null_and_blank_texts_and_missing_labels_are_dropped_and_counted() -> No
         "dropped": {"blank text": 3, "no label": 2},
         "cut_to_max_characters": 0,
     }
+
+
+def test_nan_is_null_in_texts_and_labels_as_numpy_and_pandas_write_it() -> None:
+    nan = float("nan")
+    rows = [{"text": nan, "label": 1.0}, {"text": "x", "label": nan}, {"text": "y", "label": 2.0}]
+    documents, tally = read([*rows, {"text": "nan", "label": "nan"}], label="label")
+    assert documents == [Document("y", ("2.0",)), Document("nan", ("nan",))], "the word is a word"
+    assert tally.dropped == {"blank text": 1, "no label": 1}
+    several = [{"text": "x", "label": nan}, {"text": "x", "label": ["a", nan]}]
+    documents, tally = read(several, label="label", label_separator=";")
+    assert (documents, tally.dropped) == ([Document("x", ("a",))], {"no label": 1})
+
+
+def test_json_may_leave_out_a_null_in_its_first_rows_too() -> None:
+    rows = [{"text": "x"}] * (LOOK_AT - 1)
+    documents, tally = read([*rows, {"label": "a", "text": "y"}, {"label": "a"}], label="label")
+    assert documents == [Document("y", ("a",))]
+    assert tally.dropped == {"no label": LOOK_AT - 1, "blank text": 1}
+    with pytest.raises(UserError, match=r'a.jsonl: no column "label"; there is: body, text'):
+        read([{"body": "z"}, *rows, {"label": "a", "text": "y"}], label="label")
 
 
 def test_a_text_longer_than_the_limit_is_cut_and_counted() -> None:
@@ -77,6 +97,9 @@ BAD: list[tuple[list[dict[str, Any]], dict[str, Any], str]] = [
     ([{"text": "x", "lable": "a"}], {}, 'a.jsonl: no column "label"; did you mean "lable"?'),
     ([{"text": ["x"], "label": "a"}], {}, 'a.jsonl: line 1: column "text" holds a list, not text'),
     ([{"text": "x", "label": ["a"]}], {}, 'a.jsonl: line 1: column "label" holds a list; for several labels'),
+    ([{"text": "x", "label": ["a"]}], {}, "`--separator ,` to `ulmfit new-task`, which is `label_separator: ','` in a"),
+    ([{"text": "x", "label": {}}], {}, 'line 1: column "label" holds a dict, not a label; name another column'),
+    ([{"text": "x", "label": {}}], {"label_separator": ","}, "holds a dict, not a label; name another column"),
     ([{"text": "x", "label": "2"}], {"label_names": ["n", "p"]}, 'line 1: label "2" is not a number from 0 to 1'),
     ([{"text": "x", "label": "yes"}], {"label": ["label"]}, 'line 1: column "label" holds "yes"; a list of label'),
 ]
