@@ -89,8 +89,15 @@ class DatasetConfig:
             raise ValueError("`split` names splits of a hub set; name files in `data_files`")
         if self.path == "embedded" and self.name not in EMBEDDED_PARTS:
             raise ValueError(f"`path: embedded` needs `name:`, one of {', '.join(EMBEDDED_PARTS)}")
+        texts, labels = ((one,) if isinstance(one, str) else one or () for one in (self.text, self.label))
+        if not texts or self.label == ():
+            raise ValueError(f"`{'label' if texts else 'text'}` names no column; name one or several")
+        if both := set(texts).intersection(labels):
+            raise ValueError(f"`text` and `label` both name the column `{min(both)}`; a text must not hold its answer")
         if self.label_separator is not None and not isinstance(self.label, str):
             raise ValueError("`label_separator` needs one `label` column")
+        if self.label_separator == "":
+            raise ValueError("`label_separator` (`--separator` of new-task) is empty; write what is between two labels")
         if self.data_files and "train" not in self.data_files:
             raise ValueError("`data_files` needs a `train` part")
         if self.split and "train" not in self.split:

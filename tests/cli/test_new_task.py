@@ -2,6 +2,7 @@
 
 import json
 import random
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -205,6 +206,29 @@ def test_without_columns_they_are_shown_and_guessed(house: Path, capsys: pytest.
     assert guess(describe_columns(house / "a b.csv", "csv")) == ("body", "topic")
 
 
+def test_what_is_proposed_is_accepted_though_columns_hold_lists_and_dicts(
+    house: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {
+            "meta": {"topic": "xy"[n % 2], "long": "a" * 99},
+            "lines": [f"line {n}", "z" * 50],
+            "tags": [["x"], ["x", "y"]][n % 2],
+            "body": f"text about {n}",
+        }
+        for n in range(20)
+    ]
+    write(house, "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(SystemExit):
+        main(["new-task", "a.jsonl"])
+    command = capsys.readouterr().err.partition("for instance: ")[2]
+    assert shlex.split(command) == shlex.split("ulmfit new-task a.jsonl --text body --label tags --separator ,")
+    main(shlex.split(command)[1:])
+    assert load(DatasetConfig, house / "configs/dataset/a.yaml").multilabel
+    write(house, "b.jsonl", "".join(json.dumps({"meta": row["meta"]}) + "\n" for row in rows))
+    assert guess(describe_columns(house / "b.jsonl", "jsonl")) == ("COLUMN", "COLUMN")
+
+
 GOOD = ["--text", "body", "--label", "topic"]
 BAD: list[tuple[str, bytes, list[str], str]] = [
     ("a.csv", table().encode(), ["--text", "bdy", "--label", "topic"], 'a.csv: no column "bdy"; did you mean "body"?'),
@@ -215,6 +239,13 @@ BAD: list[tuple[str, bytes, list[str], str]] = [
     ("a.csv", b"body,topic\nx,a\ny,a\nz,b\n", GOOD, 'a.csv: class "b" has one example'),
     ("a.csv", b"body,topic\n,a\n ,b\n", GOOD, "a.csv: train keeps none of its 2 rows (blank text: 2)"),
     ("a.csv", b"body,topic\ncaf\xe9,a\n", GOOD, "a.csv: is not UTF-8 at byte 14"),
+    (
+        "a.csv",
+        table().encode(),
+        ["--text", "body", "--label", "body"],
+        "`text` and `label` both name the column `body`",
+    ),
+    ("a.csv", table().encode(), [*GOOD, "--separator", ""], "`label_separator` (`--separator` of new-task) is empty"),
     ("a.doc", b"x", GOOD, "a.doc: cannot tell its format"),
     ("a.csv", table().encode(), [*GOOD, "--test", "a.jsonl"], "a.jsonl: no such file"),
     ("a.csv", table().encode(), [*GOOD, "--name", "old"], "configs/dataset/old.yaml: is there already"),

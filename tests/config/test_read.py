@@ -105,6 +105,18 @@ WRONG = [
     ("hardware", "launcher: mpirun\n", "`launcher: mpirun` is not allowed; it should be 'auto' or 'srun'"),
     ("hardware", "accelerator: mps\ndevices: 2\n", "`accelerator: mps` is one device; write `devices: 1`"),
     # Values that do not fit together.
+    ("task", TASK + "text: []\n", "`text` names no column; name one or several"),
+    ("task", TASK.replace("x", "[]"), "`label` names no column; name one or several"),
+    (
+        "task",
+        TASK + "text: [title, x]\n",
+        "`text` and `label` both name the column `x`; a text must not hold its answer",
+    ),
+    (
+        "task",
+        TASK + "label_separator: ''\n",
+        "`label_separator` (`--separator` of new-task) is empty; write what is between two labels",
+    ),
     ("task", "path: csv\n", "`path: csv` reads files; add `data_files: {train: FILE}`"),
     ("task", "path: csv\ndata_files: {test: a.csv}\n", "`data_files` needs a `train` part"),
     ("task", "path: own/set\nsplit: {test: test}\n", "`split` needs a `train` part"),
