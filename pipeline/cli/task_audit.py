@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.base.files import read_json
 from pipeline.config.dataset import DatasetConfig, Given, Part
 from pipeline.text.audit import lengths
+from pipeline.text.classes import likely_separator
 from pipeline.text.documents import Tally, read_documents
 from pipeline.text.inspect import encoding_problems, is_spaced, near_duplicates
 from pipeline.text.prepared import read_texts
@@ -45,6 +46,7 @@ def audit(config: DatasetConfig, files: dict[Given, Path]) -> dict[str, Any]:
         **numbers,
         "corpus": _corpus(config, source),
         "spaced": spaced,
+        "separator": None if config.multilabel else likely_separator(numbers["parts"]["train"]["labels"]),
         "characters": lengths([len(text) for text in texts]),
         "tokens": _tokens(texts),
         "near_duplicates": near_duplicates(texts[:NEAR], spaced=spaced),
@@ -61,6 +63,8 @@ def show(title: str, numbers: dict[str, Any]) -> None:
         if rows["cut_to_max_characters"]:
             print(f"  {part}: {rows['cut_to_max_characters']:,} documents longer than max_characters, cut")
     _show_labels(numbers["parts"])
+    if numbers["separator"]:
+        print(f"  many labels look like several: `--separator '{numbers['separator']}'` makes each a label of its own")
     _show_lengths(numbers)
     corpus = numbers["corpus"]
     print(f"\n  text, labelled or not    {corpus['documents']:,} documents, {corpus['characters']:,} characters")

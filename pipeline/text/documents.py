@@ -133,8 +133,8 @@ def _labels(row: Row, config: DatasetConfig) -> tuple[str, ...] | None:
         return tuple(sorted({name for name in (_name(part, row, config) for part in parts) if name})) or None
     if isinstance(value, list):
         raise UserError(
-            f'{row.where}: column "{config.label}" holds a list; for several labels a document, lists as well, add '
-            f"`--separator ,` to `ulmfit new-task`, which is `label_separator: ','` in a config"
+            f'{row.where}: column "{config.label}" holds a list; for several labels a document, lists as well: '
+            f"`--separator ','` of `ulmfit new-task`, `label_separator: ','` of a config"
         )
     name = _name(value, row, config)
     return (name,) if name else None

@@ -9,6 +9,7 @@ from pipeline.base.files import write_json
 from pipeline.config.dataset import DatasetConfig, Part
 from pipeline.text import splits
 from pipeline.text.audit import describe, overlap
+from pipeline.text.classes import check_classes
 from pipeline.text.documents import Document, Tally, listed, read_documents
 from pipeline.text.prepared import PreparedWriter, task_schema
 from pipeline.text.sources.read import Source
@@ -25,11 +26,11 @@ def prepare_task(config: DatasetConfig, source: Source, out: Path, where: str) -
         raise UserError(f"{where}: the task needs labels; choose a data set with `label:` in configs/config.yaml")
     parts, audit = _read(config, source, where)
     pool = parts["train"]
-    _check_classes(pool, where)
+    check_classes(Counter(label for document in pool for label in document.labels), len(pool), where)
     _cut(config, parts, where)
     labels = splits.label_order(label for document in parts["train"] for label in document.labels)
     for part in ("validation", "test"):
-        _check_known(parts[part], labels, f"{where}: {part}")
+        _check_known(parts[part], labels, _place(source, part, where))
     _write(config, parts, labels, out)
     write_json(out / "audit.json", {**audit, **_audit(config, parts, labels)})
 
@@ -43,31 +44,33 @@ def _read(config: DatasetConfig, source: Source, where: str) -> tuple[Parts, dic
         documents = list(read_documents(source.rows(part), config, tally, labelled=True))
         if not documents:
             why = listed(tally.dropped)
-            raise UserError(f"{where}: {part} keeps none of its {tally.read} rows ({why}); check `text` and `label`")
+            place = _place(source, part, where)
+            raise UserError(f"{place} keeps none of its {tally.read} rows ({why}); check `text` and `label`")
         parts[part] = splits.sample(documents, config.max_documents or len(documents), config.seed)
         rows[part] = tally.audit()
     return parts, {"rows": rows}
 
 
-def _check_classes(pool: list[Document], where: str) -> None:
-    """Refuse what nothing can be learnt from."""
-    counts = Counter(label for document in pool for label in document.labels)
-    names = splits.label_order(counts)
-    if len(names) < 2:
-        raise UserError(
-            f"{where}: train has one class only ({names[0] if names else 'none'}); a task needs two or more"
-        )
-    for name in names:
-        if counts[name] == 1:
-            raise UserError(f'{where}: class "{name}" has one example in train; add more or remove the class')
+def _place(source: Source, part: Part, where: str) -> str:
+    """A part, for messages: with the file that `ulmfit new-task` was given for it, else with the config file."""
+    return f"{(source.elsewhere or {}).get(part, where)}: {part}"
 
 
 def _cut(config: DatasetConfig, parts: Parts, where: str) -> None:
-    """Cut the parts that are not given from train, and keep as many labels as the config asks for."""
+    """Cut the parts that are not given from train, and keep as many labels as the config asks for.
+
+    No test document though some are asked for is an error. No validation document is none: it is asked for unless the
+    config says 0, and a task does without.
+    """
     try:
         if not parts["test"] and config.test is not None:
             size = splits.size_of(config.test, len(parts["train"]))
             parts["train"], parts["test"] = splits.cut(parts["train"], size, config.seed)
+            if not parts["test"]:
+                raise UserError(
+                    f"no test document can be cut from the {len(parts['train'])} of train, in which each class keeps "
+                    f"two and equal texts stay together; add documents, or a test file"
+                )
         if config.labels_per_class is not None:
             parts["train"] = splits.few(parts["train"], config.labels_per_class, config.seed)
         if not parts["validation"] and config.validation:

@@ -193,6 +193,15 @@ def test_several_labels_a_document(house: Path) -> None:
     assert load(DatasetConfig, house / "configs/dataset/m.yaml").multilabel
 
 
+def test_labels_that_look_like_several_each_are_pointed_out(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = ("billing", "login", "login; billing", "billing; login")
+    write(house, "m.csv", "body,topic\n" + "".join(f"text {n},{labels[n % 4]}\n" for n in range(40)))
+    main(["new-task", "m.csv", *GOOD])
+    assert "many labels look like several: `--separator ';'` makes" in capsys.readouterr().out
+    main(["new-task", "m.csv", *GOOD, "--separator", ";", "--name", "several"])
+    assert "many labels" not in capsys.readouterr().out
+
+
 def test_without_columns_they_are_shown_and_guessed(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(house, "a b.csv", "id,topic,body\n" + "".join(f"{n},{'xy'[n % 2]},text about {n}\n" for n in range(20)))
     before = everything(house)
@@ -236,6 +245,7 @@ BAD: list[tuple[str, bytes, list[str], str]] = [
     ("a.csv", b"body,topic\n", GOOD, "a.csv: has a header and no rows"),
     ("a.csv", b"", GOOD, "a.csv: is empty"),
     ("a.csv", b"body,topic\nx,a\ny,a\n", GOOD, "a.csv: train has one class only (a)"),
+    ("a.csv", table().encode(), [*GOOD, "--test", "b.csv"], 'b.csv: test has the label "maybe", which train lacks'),
     ("a.csv", b"body,topic\nx,a\ny,a\nz,b\n", GOOD, 'a.csv: class "b" has one example'),
     ("a.csv", b"body,topic\n,a\n ,b\n", GOOD, "a.csv: train keeps none of its 2 rows (blank text: 2)"),
     ("a.csv", b"body,topic\ncaf\xe9,a\n", GOOD, "a.csv: is not UTF-8 at byte 14"),
@@ -259,6 +269,7 @@ def test_a_bad_file_changes_nothing(
     name: str, content: bytes, words: list[str], message: str, house: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(house, name, content)
+    write(house, "b.csv", "body,topic\nof a test file,maybe\n")
     before = everything(house)
     with pytest.raises(SystemExit) as left:
         main(["new-task", name, *words])

@@ -97,7 +97,11 @@ BAD: list[tuple[list[dict[str, Any]], dict[str, Any], str]] = [
     ([{"text": "x", "lable": "a"}], {}, 'a.jsonl: no column "label"; did you mean "lable"?'),
     ([{"text": ["x"], "label": "a"}], {}, 'a.jsonl: line 1: column "text" holds a list, not text'),
     ([{"text": "x", "label": ["a"]}], {}, 'a.jsonl: line 1: column "label" holds a list; for several labels'),
-    ([{"text": "x", "label": ["a"]}], {}, "`--separator ,` to `ulmfit new-task`, which is `label_separator: ','` in a"),
+    (
+        [{"text": "x", "label": ["a"]}],
+        {},
+        "`--separator ','` of `ulmfit new-task`, `label_separator: ','` of a config",
+    ),
     ([{"text": "x", "label": {}}], {}, 'line 1: column "label" holds a dict, not a label; name another column'),
     ([{"text": "x", "label": {}}], {"label_separator": ","}, "holds a dict, not a label; name another column"),
     ([{"text": "x", "label": "2"}], {"label_names": ["n", "p"]}, 'line 1: label "2" is not a number from 0 to 1'),

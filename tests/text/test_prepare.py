@@ -119,6 +119,26 @@ def test_korean_and_chinese_are_prepared_as_they_are(language: str, tmp_path: Pa
 BAD: list[tuple[list[tuple[str, str]], list[tuple[str, str]] | None, str]] = [
     ([("x", "a"), ("y", "a")], None, "small.yaml: train has one class only (a)"),
     ([("x", "a"), ("y", "a"), ("z", "b")], None, 'small.yaml: class "b" has one example in train'),
+    (
+        [(str(n), label) for n, label in enumerate("aabcc")] + [("y", "d"), ("z", "e f")],
+        None,
+        'small.yaml: 3 classes have one example each in train ("b", "d", "e f"); add more or remove the classes',
+    ),
+    (
+        [(str(n), f"c{n}") for n in range(30)],
+        None,
+        '"c0", "c1", "c10", "c11", "c12", "c13", "c14", "c15", "c16", "c17", ...); add more',
+    ),
+    (
+        [(str(n), f"{n / 100}") for n in range(40)] + [("again", "0.3")],
+        None,
+        'small.yaml: the labels are numbers of which nearly all differ (40 in 41 documents, "0.0" for one); a task',
+    ),
+    (
+        [(str(n), "ab"[n % 2]) for n in range(9)] + [("x", "a; b"), ("y", "b;a")],
+        None,
+        "if they are several labels each, `--separator ';'` of `ulmfit new-task`, `label_separator: ';'`",
+    ),
     ([(" ", "a"), ("", "b")], None, "small.yaml: train keeps none of its 2 rows (blank text: 2)"),
     ([("x", ""), ("y", " ")], None, "small.yaml: train keeps none of its 2 rows (no label: 2)"),
     (rows({"a": 9, "b": 9}), [("x", "a"), ("y", "c")], 'small.yaml: test has the label "c", which train lacks'),
@@ -139,6 +159,18 @@ def test_a_set_that_teaches_nothing_is_refused(
         task(tmp_path, tmp_path / "out", path="csv", label="label", data_files=files)
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("labelled", [[("same", "a")] * 9 + [("other", "b")] * 9, rows({"a": 2, "b": 2})])
+def test_a_test_part_that_is_asked_for_and_comes_out_empty_is_refused(
+    labelled: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    """Nothing would be measured. Validation documents are asked for by default, and a task does without."""
+    write(tmp_path, "train.csv", table(labelled))
+    with pytest.raises(UserError, match=r"small.yaml: no test document can be cut from the (18|4) of train, in which"):
+        task(tmp_path, tmp_path / "out", **CSV, test=0.2)
+    parts = task(tmp_path, tmp_path / "again", **CSV)
+    assert {part: len(found) for part, found in parts.items()} == {"train": len(labelled), "validation": 0, "test": 0}
 
 
 def test_a_task_without_labels_is_refused(tmp_path: Path) -> None:

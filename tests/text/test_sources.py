@@ -1,5 +1,6 @@
 """Every kind of file gives the same documents, compressed or not, and a bad one is refused with its place."""
 
+import codecs
 import csv
 import io
 import json
@@ -125,7 +126,10 @@ BAD: list[tuple[str, bytes, str]] = [
     ("csv", b'text,label\n"never closed,a\n', "line 2: unexpected end of data"),
     ("csv", b"text,text\nx,y\n", 'column "text" stands twice'),
     ("csv", b"text,label\nfine,a\ncaf\xe9,b\n", "is not UTF-8 at byte 21"),
+    ("csv", b"caf\xe9,label\nfine,a\n", "for instance `iconv -f latin1 -t utf-8`"),
     ("csv", "text,label\nx,y\n".encode("utf-16"), "is not UTF-8 at byte 0"),
+    ("csv", codecs.BOM_UTF16_LE + "text,label\n".encode("utf-16-le"), "for instance `iconv -f utf-16 -t utf-8`"),
+    ("csv", codecs.BOM_UTF16_BE + "text,label\n".encode("utf-16-be"), "for instance `iconv -f utf-16 -t utf-8`"),
     ("csv", b"text,label\nx,y\xc3", "is not UTF-8 at byte 14"),
     ("jsonl", b'{"text": "x"}\n{"text": \n', "line 2: is not JSON"),
     ("jsonl", b'{"text": "x"}\n["x"]\n', "line 2: is not a JSON object"),

@@ -91,9 +91,12 @@ class _CheckedUtf8(io.RawIOBase):
         try:
             self.decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
+            place = self.offset - pending + error.start
+            marked = place == 0 and block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            likely = "utf-16" if marked else "latin1"
             raise UserError(
-                f"{self.path}: is not UTF-8 at byte {self.offset - pending + error.start} (counted from 0); save it "
-                f"as UTF-8, for instance `iconv -f latin1 -t utf-8`"
+                f"{self.path}: is not UTF-8 at byte {place} (counted from 0); save it as UTF-8, for instance "
+                f"`iconv -f {likely} -t utf-8`"
             ) from error
         self.offset += len(block)
         buffer[: len(block)] = block
