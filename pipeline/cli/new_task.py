@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from pipeline.base.errors import UserError, suggest
 from pipeline.base.files import whole_folder, write_text
 from pipeline.cli.use import rewrite
+from pipeline.config.check import check_all
 from pipeline.config.chosen import CHOICES, CONFIGS, read_choices
 from pipeline.config.dataset import DatasetConfig, Given
 from pipeline.config.read import parse
@@ -27,22 +28,18 @@ TEST_SHARE = 0.2  # cut off where no file is given
 # configs/blend/), and another recipe of the classifier is proposed. Fewer are all trained on, and judge in turns.
 MANY_LABELS = 5_000
 VALIDATION_SHARE = 0.1
-DOMAIN_CHARACTERS = 100_000  # least text that is worth adapting a language model to
 
-LEARN = "The language model learns from all of its text but the held-out parts, labelled or not."
-TOO_LITTLE = """\
-Its text is too little to adapt a language model to, to teach linear models which words belong together, and to teach a
-student on. More text of the kind helps more than anything else and needs no labels: give it with --unlabelled FILE."""
 NEXT = """
 data/raw/{name}/ holds the files (under DVC) and configs/dataset/{name}.yaml describes them.
 configs/config.yaml now says `task: {name}` and `domain: {domain}`.
-{why}{generic}
+{why}
+{generic}
 Next:
   ulmfit check       validates all choices
   dvc repro          trains and evaluates
   ulmfit results     prints the results beside the baselines
 To keep this in git: git add data/raw/{name}.dvc data/raw/.gitignore configs"""
-LIBRARIES = """
+LIBRARIES = """\
 It also says `generic: embedded_generic`, the documentation of Python libraries, which is at hand without a network.
 With one, English text is better prepared for by Wikipedia's, in some minutes more: `ulmfit use wikipedia`."""
 MANY = """
@@ -87,6 +84,7 @@ def run(args: argparse.Namespace) -> None:
     """Audit first; then copy, `dvc add`, write the config and choose it."""
     # Late: reading texts needs numpy and pyarrow, the help text does not.
     from pipeline.cli.task_audit import audit, show, training_documents
+    from pipeline.cli.task_choices import advice, domain_of
     from pipeline.cli.task_columns import propose_columns
 
     given: dict[Given, Path | None] = {
@@ -114,10 +112,11 @@ def run(args: argparse.Namespace) -> None:
     if not numbers["spaced"]:
         values["spaced"] = False
     show(str(args.file), numbers)
-    enough = numbers["corpus"]["characters"] >= DOMAIN_CHARACTERS
-    domain, why = (name, LEARN) if enough else ("none", TOO_LITTLE)
-    _take_in(name, files, values, {"task": name, "domain": domain})
-    generic = LIBRARIES if choices.get("generic") == "embedded_generic" else ""
+    domain, why = domain_of(name, numbers["corpus"]["characters"])
+    changes = {"task": name, "domain": domain}
+    check_all({**choices, **changes}, {name: config})
+    _take_in(name, files, values, changes)
+    generic = advice(name, domain, numbers) or (LIBRARIES if choices["generic"] == "embedded_generic" else "")
     print(NEXT.format(name=name, domain=domain, why=why, generic=generic))
     documents = numbers["parts"]["train"]["documents"]
     if documents >= MANY_LABELS:

@@ -48,6 +48,7 @@ def audit(config: DatasetConfig, files: dict[Given, Path]) -> dict[str, Any]:
         "spaced": spaced,
         "separator": None if config.multilabel else likely_separator(numbers["parts"]["train"]["labels"]),
         "characters": lengths([len(text) for text in texts]),
+        "bytes": sum(len(text.encode()) for text in texts),
         "tokens": _tokens(texts),
         "near_duplicates": near_duplicates(texts[:NEAR], spaced=spaced),
         "encoding": encoding_problems(texts),

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from pipeline.base.errors import UserError, suggest
 from pipeline.config.choices import SCHEMAS, Choices
 from pipeline.config.chosen import CHOICES, CONFIGS, FOLDERS, read_choices
+from pipeline.config.dataset import DatasetConfig
 from pipeline.config.finished import finished_model
 from pipeline.config.language_model import PretrainConfig
 from pipeline.config.read import load, parse
@@ -26,32 +27,45 @@ class Checked(NamedTuple):
     summary: str
 
 
-def check_all(values: Mapping[str, Any] | None = None) -> list[Checked]:
+def check_all(
+    values: Mapping[str, Any] | None = None, coming: Mapping[str, DatasetConfig] | None = None
+) -> list[Checked]:
     """Validate the lines of `configs/config.yaml`, or `values` in their place, and every file behind them.
 
-    Paths are relative to the repository root. Raises `UserError` for the first mistake.
+    `coming`: data sets by name that have neither a file nor a folder yet. Paths are relative to the repository root.
+    Raises `UserError` for the first mistake.
     """
     choices = parse(Choices, dict(read_choices() if values is None else values), str(CHOICES))
-    configs = {key: load(SCHEMAS[key], _file(key, getattr(choices, key))) for key in FOLDERS}
+    coming = coming or {}
+    configs = {key: _load(key, getattr(choices, key), coming) for key in FOLDERS}
 
     _check_task(choices, configs)
-    _check_raw_folders(choices)
+    _check_raw_folders(choices, coming)
     _check_pretrained(choices, configs)
     _check_something_to_read(configs)
     _check_lengths(choices, configs)
     _check_objectives(choices, configs)
     _check_dropouts(choices, configs)
 
-    lines = {key: Checked(key, _file(key, getattr(choices, key)), summary(configs[key])) for key in FOLDERS}
+    lines = {key: Checked(key, _path(key, getattr(choices, key)), summary(configs[key])) for key in FOLDERS}
     model = "not used" if choices.pretrained == "none" else "the language model to start from"
     lines["pretrained"] = Checked("pretrained", PRETRAINED / choices.pretrained, model)
     lines["directions"] = Checked("directions", CHOICES, " and ".join(choices.directions))
     return [lines[key] for key in Choices.__dataclass_fields__]
 
 
+def _load(key: str, name: str, coming: Mapping[str, DatasetConfig]) -> Any:
+    """What a choice stands for."""
+    return coming[name] if key in DATASETS and name in coming else load(SCHEMAS[key], _file(key, name))
+
+
+def _path(key: str, name: str) -> Path:
+    return CONFIGS / FOLDERS[key] / f"{name}.yaml"
+
+
 def _file(key: str, name: str) -> Path:
     """The file behind a choice; a name without one is refused with the nearest there is."""
-    path = CONFIGS / FOLDERS[key] / f"{name}.yaml"
+    path = _path(key, name)
     if not path.is_file():
         known = (file.stem for file in path.parent.glob("*.yaml"))
         raise UserError(f"{CHOICES}: `{key}: {name}` has no file {path}; {suggest(name, known)}")
@@ -67,12 +81,12 @@ def _check_task(choices: Choices, configs: Mapping[str, Any]) -> None:
         raise UserError(f"{file}: `label` is missing, and a task needs it; add a line `label: COLUMN`")
 
 
-def _check_raw_folders(choices: Choices) -> None:
+def _check_raw_folders(choices: Choices, coming: Mapping[str, DatasetConfig]) -> None:
     """DVC tracks each data set's folder, so it must be there, also where it only names a hub set."""
     for key in DATASETS:
         name = getattr(choices, key)
         folder = RAW / name
-        if folder.is_dir():
+        if folder.is_dir() or name in coming:
             continue
         if folder.with_name(f"{name}.dvc").is_file():
             raise UserError(f"{folder}: is not on this machine; fetch it with `dvc pull {folder}`")

@@ -2,7 +2,6 @@
 
 import json
 import random
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,29 +10,18 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.base.errors import UserError
-from pipeline.base.files import write_text
 from pipeline.cli import new_task
 from pipeline.cli.main import main
-from pipeline.cli.task_columns import describe_columns, guess
 from pipeline.config.dataset import DatasetConfig
 from pipeline.config.read import load
 from pipeline.config.tokenizer import TokenizerConfig
 from pipeline.text import tokenizer as bpe
+from tests.choices import FILES
 from tests.text.small import PACK, write
 
-CHOICES = "# choices\ngeneric: lines  # pretrains\ndomain: none  # adapts\ntask: old  # to learn\nmodel: small\n"
+CHOICES = FILES["configs/config.yaml"]
 RANDOM = random.Random(1)
 DVC_ADD = new_task._dvc_add
-
-
-@pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository with choices, where `dvc add` does nothing."""
-    write_text(tmp_path / "configs/config.yaml", CHOICES)
-    write_text(tmp_path / "configs/dataset/old.yaml", "path: none\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(new_task, "_dvc_add", lambda folder: None)
-    return tmp_path
 
 
 @pytest.fixture
@@ -71,9 +59,7 @@ def test_a_file_is_copied_tracked_described_and_chosen(
     assert (settings.path, settings.text, settings.label) == ("csv", "body", "topic")
     assert (settings.validation, settings.test, settings.spaced) == (0, 0.2, True)
     lines = (house / "configs/config.yaml").read_text()
-    assert YAML(typ="safe").load(lines) == {
-        "generic": "lines", "domain": "none", "task": "my_tickets_1", "model": "small"
-    }  # fmt: skip
+    assert YAML(typ="safe").load(lines) == YAML(typ="safe").load(CHOICES) | {"task": "my_tickets_1"}
     assert [line.split("#")[-1] for line in lines.splitlines()] == [
         line.split("#")[-1] for line in CHOICES.splitlines()
     ]
@@ -202,42 +188,6 @@ def test_labels_that_look_like_several_each_are_pointed_out(house: Path, capsys:
     assert "many labels" not in capsys.readouterr().out
 
 
-def test_without_columns_they_are_shown_and_guessed(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(house, "a b.csv", "id,topic,body\n" + "".join(f"{n},{'xy'[n % 2]},text about {n}\n" for n in range(20)))
-    before = everything(house)
-    with pytest.raises(SystemExit) as left:
-        main(["new-task", "a b.csv"])
-    told = capsys.readouterr()
-    assert left.value.code == 1
-    assert "text about 0" in told.out
-    assert "ulmfit new-task 'a b.csv' --text body --label topic" in told.err
-    assert everything(house) == before
-    assert guess(describe_columns(house / "a b.csv", "csv")) == ("body", "topic")
-
-
-def test_what_is_proposed_is_accepted_though_columns_hold_lists_and_dicts(
-    house: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    rows = [
-        {
-            "meta": {"topic": "xy"[n % 2], "long": "a" * 99},
-            "lines": [f"line {n}", "z" * 50],
-            "tags": [["x"], ["x", "y"]][n % 2],
-            "body": f"text about {n}",
-        }
-        for n in range(20)
-    ]
-    write(house, "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(SystemExit):
-        main(["new-task", "a.jsonl"])
-    command = capsys.readouterr().err.partition("for instance: ")[2]
-    assert shlex.split(command) == shlex.split("ulmfit new-task a.jsonl --text body --label tags --separator ,")
-    main(shlex.split(command)[1:])
-    assert load(DatasetConfig, house / "configs/dataset/a.yaml").multilabel
-    write(house, "b.jsonl", "".join(json.dumps({"meta": row["meta"]}) + "\n" for row in rows))
-    assert guess(describe_columns(house / "b.jsonl", "jsonl")) == ("COLUMN", "COLUMN")
-
-
 GOOD = ["--text", "body", "--label", "topic"]
 BAD: list[tuple[str, bytes, list[str], str]] = [
     ("a.csv", table().encode(), ["--text", "bdy", "--label", "topic"], 'a.csv: no column "bdy"; did you mean "body"?'),
@@ -258,7 +208,7 @@ BAD: list[tuple[str, bytes, list[str], str]] = [
     ("a.csv", table().encode(), [*GOOD, "--separator", ""], "`label_separator` (`--separator` of new-task) is empty"),
     ("a.doc", b"x", GOOD, "a.doc: cannot tell its format"),
     ("a.csv", table().encode(), [*GOOD, "--test", "a.jsonl"], "a.jsonl: no such file"),
-    ("a.csv", table().encode(), [*GOOD, "--name", "old"], "configs/dataset/old.yaml: is there already"),
+    ("a.csv", table().encode(), [*GOOD, "--name", "orders"], "configs/dataset/orders.yaml: is there already"),
     ("a.csv", table().encode(), [*GOOD, "--name", "../x"], '"../x" cannot be a file name'),
     ("a.csv", table().encode(), [*GOOD, "--labels-per-class", "0"], "`labels_per_class: 0` is not allowed"),
 ]
@@ -295,10 +245,3 @@ def test_where_dvc_fails_nothing_stays_behind(house: Path, dvc: None, monkeypatc
     with pytest.raises(UserError, match="`dvc add data/raw/a` failed: you are not inside of a DVC repository"):
         main(["new-task", "a.csv", *GOOD])
     assert everything(house) == before
-
-
-def test_half_a_character_in_an_example_is_shown_all_the_same(house: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(house, "cut.jsonl", "".join(json.dumps({"text": f"cut \ud83d {n}", "label": n % 2}) + "\n" for n in range(9)))
-    with pytest.raises(SystemExit):
-        main(["new-task", "cut.jsonl"])
-    assert "cut \ufffd 0" in capsys.readouterr().out
