@@ -130,6 +130,8 @@ class Separated(Table):
             self.header = next(reader, [])
             if self.header and self.column not in self.header:
                 raise self._wrong_column(self.header)
+            if self.header.count(self.column) > 1:
+                raise UserError(f"{self.name}: line 1: column `{self.column}` stands twice in the header; rename one")
             for row in reader:
                 if len(row) == len(self.header):
                     yield row, row[self.header.index(self.column)]

@@ -163,6 +163,7 @@ def test_fields_may_be_longer_than_pythons_own_limit() -> None:
     [
         ("lines", b"fine\nna\xefve\n", r"input: is not UTF-8 at byte 7"),
         ("csv", b"txt,label\na,b\n", r'input: has no column `text`; did you mean "txt"\?.*use --text COLUMN'),
+        ("csv", b"text,id,text\na,1,b\n", r"input: line 1: column `text` stands twice in the header; rename one"),
         ("csv", b"text,id\na,1\nb\n", r"input: line 3 has 1 fields where the header has 2"),
         ("csv", b'text,id\n"a,1\nb,2\n', r"input: line 3: unexpected end of data; check the quotes"),
         ("tsv", b"text\na\tb\n", r"line 2 has 2 fields.*tabs"),
