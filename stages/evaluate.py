@@ -64,13 +64,8 @@ def main(name: str) -> None:
         student_NC = np.mean([predict(one) for one in students], axis=0)
         systems["pipeline"] = pipeline_NC = blend.weights.with_student(student_NC, blend_NC, multilabel)
         members = {"student": student_NC, "teacher": blend_NC, **members}
-    test = {
-        "task": name,
-        "documents": len(texts),
-        "classes": len(names),
-        "multilabel": multilabel,
-        "transductive": task["transductive"],
-    }
+    test = {"task": name, "documents": len(texts), "classes": len(names), "multilabel": multilabel}
+    test |= {"transductive": task["transductive"]}
     write_json(OUT / "metrics.json", {"test": test, **summarise(carried_NC, systems, members, names, multilabel)})
     write_predictions(OUT / "predictions.parquet", labels, systems, multilabel)
     actual_predicted = [] if multilabel else confusion_rows(carried_NC, decided(pipeline_NC, multilabel), names)
