@@ -96,7 +96,7 @@ def _alternatives(width: int) -> Iterator[tuple[str, Any]]:
         yield from ((key, value) for value in values if value != default)
     yield from (("kv_heads", 1), ("embedding_width", width // 2), ("ngram_buckets", 65_536), ("backbone", "lstm"))
     yield from (("objective", name) for name in get_args(Objective) if name != "causal")
-    yield from (("whole_words", True), ("embeddings", "spectral"), ("direction", "backward"), ("optimizer", "adamw"))
+    yield from (("whole_words", True), ("embeddings", "spectral"), ("optimizer", "adamw"), ("direction", "backward"))
 
 
 def _line(key: str, value: Any) -> str:

@@ -15,7 +15,7 @@ from pipeline.batches.reverse import reverse_document
 from pipeline.classifier.artifact import LoadedClassifier, load_classifier
 from pipeline.config import self_train
 from pipeline.config.blend import FOLDER
-from pipeline.inference.together import require_blend, require_together
+from pipeline.inference.together import refuse_students_alone, require_together
 from pipeline.text.documents import clean
 from pipeline.text.tokenizer import encode, load
 from pipeline.training.environment import absent, resolve_precision
@@ -85,7 +85,7 @@ class Predictor:
         folder = Path(folder)
         blend = _blend(folder / FOLDER)
         if blend is None:
-            require_blend(folder)
+            refuse_students_alone(folder)
             folders = classifier_folders(folder)
         else:
             require_together(folder / FOLDER, folder)

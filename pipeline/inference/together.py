@@ -27,9 +27,9 @@ def require_together(part: Path, classifier: Path) -> None:
             raise UserError(f"{part}: was made beside another {classifier / name}; run `dvc repro` to its end")
 
 
-def require_blend(classifier: Path) -> None:
-    """Refuse a folder with students and without the blend that says what they and the networks weigh."""
-    if (classifier / STUDENT).is_dir() and not (classifier / BLEND).is_dir():
+def refuse_students_alone(classifier: Path) -> None:
+    """Refuse a folder without a blend that has students: networks of the present run, beside those of a former one."""
+    if any((classifier / STUDENT).glob(f"*/{CONFIG}")):
         raise UserError(
             f"{classifier}: has no {BLEND}, which says what its networks weigh; run `dvc repro`, or name one of them"
         )
