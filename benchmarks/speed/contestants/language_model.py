@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ GPT2 = TransformerSettings(
 ADAMW = {"optimizer": "adamw", "learning_rate": 0.001, "beta2": 0.95, "weight_decay": 0.01, "schedule": "constant",
          "warmup": 0.0, "drop_mult": 0.0}  # fmt: skip
 ENDLESS = 10**9
+READ_BEFORE = 100  # steps; one batch again and again would be learnt by heart, and what is nearly zero is slow
 
 
 class Training:
@@ -77,19 +79,21 @@ class Training:
         run_phases(self.module, [Phase("", steps, validates=False)], share, resume=None, place=self.place)
 
     def run_bare(self, before_step: Any) -> None:
-        """The same steps in a loop on one batch: no Lightning, no reading, no progress, no checkpoints."""
-        module, batch = self.module, self.share(0)
+        """The same steps in a loop on batches that were read before: no Lightning, no progress, no checkpoints."""
+        module, batches = self.module, [self.share(step) for step in range(READ_BEFORE)]
         torch.set_num_threads(self.place.threads)
+        torch.use_deterministic_algorithms(True)  # as Lightning's Trainer is told to
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         optimizer = module.configure_optimizers()
-        while True:
+        for batch in cycle(batches):
             before_step()
             module.network.begin_step(batch["step_seed"])
-            for micro in module.micro_batches(batch):
-                with torch.autocast("cpu", torch.bfloat16, enabled=self.place.precision == "bf16"):
-                    loss = module.loss_sum(micro) / batch["denominator"]
-                loss.backward()
-            torch.nn.utils.clip_grad_norm_(module.network.parameters(), self.config.clip)
-            optimizer.step()
+            # Muon multiplies matrices too, so the whole step is in bf16, as under Lightning.
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.place.precision == "bf16"):
+                for micro in module.micro_batches(batch):
+                    (module.loss_sum(micro) / batch["denominator"]).backward()
+                torch.nn.utils.clip_grad_norm_(module.network.parameters(), self.config.clip)
+                optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
     def write_start(self, folder: Path, steps: int) -> None:
