@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"{args.out}: exists already; name a folder that does not")
     models = sorted(path.parent.as_posix() for path in args.folder.glob("*/config.json") if path.parent.name != BLEND)
     if models and not (args.folder / "config.json").is_file():
-        raise UserError(f"{args.folder}: holds several models; export one of them: {', '.join(models)}")
+        raise UserError(f"{args.folder}: holds models in folders of their own; export one of them: {', '.join(models)}")
     content = read_json(args.folder / "config.json")
     kind = content.get("kind") if isinstance(content, dict) else None
     architecture = (
