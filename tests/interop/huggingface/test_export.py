@@ -143,9 +143,7 @@ def test_what_else_answers_in_the_pipeline_is_told(
         classifier(folder / direction, GPT2, tokenizer)
     linear = nb_svm.fit(TEXTS[:4], np.arange(4) % len(LABELS), classes=len(LABELS))
     save_blend(folder / "blend", Blend(LABELS, ("forward",), Weights(0.5, {"nb_svm": 0.5}), {"nb_svm": linear}))
-    with pytest.raises(
-        UserError, match=f"in folders of their own; export one of them: {folder / 'forward'}"
-    ):
+    with pytest.raises(UserError, match=f"in folders of their own; export one of them: {folder / 'forward'}"):
         export(folder, tmp_path / "out")
     export(folder / "forward", tmp_path / "out")
     said = capsys.readouterr().out
