@@ -12,6 +12,18 @@ from typing import Any, BinaryIO
 
 from pipeline.base.errors import UserError
 
+COMPRESSED = (".gz", ".xz", ".zst", ".bz2")  # endings of the archives that are unpacked where a file is read
+
+
+def endings(name: str) -> tuple[str, str]:
+    """The end of a file's name that tells its format and that of its compression, in lower case; "" where it has none.
+
+    >>> endings("tickets.2024.CSV.gz"), endings("notes")
+    (('.csv', '.gz'), ('', ''))
+    """
+    before, last = ["", "", *(suffix.lower() for suffix in Path(name).suffixes)][-2:]
+    return (before, last) if last in COMPRESSED else (last, "")
+
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:

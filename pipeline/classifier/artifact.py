@@ -38,12 +38,17 @@ def save_classifier(
     multilabel: bool,
     direction: str,
     tokenizer: Path,
+    text: Sequence[str] = ("text",),
 ) -> None:
-    """Write a classifier and a copy of its tokenizer; `folder` is replaced as a whole or left as it was."""
+    """Write a classifier and a copy of its tokenizer; `folder` is replaced as a whole or left as it was.
+
+    text: the columns that made a document of its task, which `ulmfit predict` looks for in a table.
+    """
     reading, hidden = network.reading, network.head.hidden
     config = network_config(CLASSIFIER, network.backbone, direction=direction, tokenizer=tokenizer) | {
         "labels": list(labels),
         "multilabel": multilabel,
+        "text": list(text),
         "head": {
             "pooling": list(network.pooling),
             "pool_layers": network.pool_layers,

@@ -127,6 +127,7 @@ class Task:
 
     labels: tuple[str, ...]
     multilabel: bool
+    text: tuple[str, ...]  # the columns that made a document
     train: LabelledDocuments
     validation: LabelledDocuments
     tokenizer: str  # fingerprint
@@ -136,6 +137,7 @@ class Task:
         """Open data/prepared/task and data/tokens/task; the test part is left closed."""
         described = read_json(prepared / "labels.json")
         labels, multilabel = tuple(described["labels"]), bool(described["multilabel"])
+        text = tuple(described["text"])
 
         def part(name: str) -> LabelledDocuments:
             corpus = TokenCorpus(tokens / name)
@@ -148,4 +150,5 @@ class Task:
                 )
             return LabelledDocuments(corpus, targets(of_documents, len(labels), multilabel), reverse)
 
-        return cls(labels, multilabel, part("train"), part("validation"), TokenCorpus(tokens / "train").tokenizer)
+        tokenizer = TokenCorpus(tokens / "train").tokenizer
+        return cls(labels, multilabel, text, part("train"), part("validation"), tokenizer)

@@ -204,6 +204,7 @@ class ClassifierRun:
             network,
             labels=self.task.labels,
             multilabel=self.task.multilabel,
+            text=self.task.text,
             direction=self.direction,
             tokenizer=self.tokenizer,
         )

@@ -12,7 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from pipeline.base.errors import UserError, suggest
-from pipeline.base.files import whole_folder, write_text
+from pipeline.base.files import COMPRESSED, endings, whole_folder, write_text
 from pipeline.cli.use import rewrite
 from pipeline.config.check import check_all
 from pipeline.config.chosen import CHOICES, CONFIGS, read_choices
@@ -22,7 +22,6 @@ from pipeline.config.read import parse
 RAW = Path("data/raw")
 DATASETS = CONFIGS / "dataset"
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-COMPRESSED = (".gz", ".xz", ".zst", ".bz2")
 TEST_SHARE = 0.2  # cut off where no file is given
 # Training documents from which on a tenth of them is a validation part that can judge alone (`enough` in
 # configs/blend/), and another recipe of the classifier is proposed. Fewer are all trained on, and judge in turns.
@@ -58,11 +57,17 @@ def add_parser(subparsers: Any) -> None:
     )
     formats = ", ".join(sorted({suffix[1:] for suffix in FORMATS}))
     parser.add_argument(
-        "file", type=Path, help=f"{formats} (also .gz, .xz, .zst, .bz2), or a folder of files per class"
+        "file", type=Path, help=f"{formats} (also {', '.join(COMPRESSED)}), or a folder of files per class"
     )
-    parser.add_argument("--text", nargs="+", metavar="COLUMN", help="column of the text; several are joined")
     parser.add_argument(
-        "--label", nargs="+", metavar="COLUMN", help="column of the label, or several columns of 0 and 1"
+        "--text", nargs="+", action="extend", metavar="COLUMN", help="column of the text; several are joined"
+    )
+    parser.add_argument(
+        "--label",
+        nargs="+",
+        action="extend",
+        metavar="COLUMN",
+        help="column of the label, or several columns of 0 and 1",
     )
     parser.add_argument("--separator", help="separates several labels in the label column, for instance ';'")
     parser.add_argument("--name", help="name of the task (the file's, unless given)")
@@ -130,12 +135,11 @@ def _suffix(path: Path) -> str:
         raise UserError(f"{path}: no such file; {suggest(path.name, known)}")
     if path.is_dir():
         return ""
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    packed = suffixes.pop() if suffixes and suffixes[-1] in COMPRESSED else ""
-    if not suffixes or suffixes[-1] not in FORMATS:
+    form, packed = endings(path.name)
+    if form not in FORMATS:
         known_formats = ", ".join(sorted(FORMATS))
         raise UserError(f"{path}: cannot tell its format; rename it to end in one of {known_formats} (and .gz, ...)")
-    return suffixes[-1] + packed
+    return form + packed
 
 
 def _format(files: dict[Given, Path], suffixes: dict[Given, str]) -> str:

@@ -1,6 +1,7 @@
 """`ulmfit predict`: label new texts with a trained classifier, from a file or standard input, block by block."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pipeline.base.errors import UserError, suggest
-from pipeline.base.files import disk_errors, whole_file
+from pipeline.base.files import COMPRESSED, disk_errors, endings, read_json, whole_file
 from pipeline.base.progress import Progress
 from pipeline.config.self_train import FOLDER as STUDENT
+from pipeline.text.sources.files import open_binary
 
 if TYPE_CHECKING:
-    from pipeline.inference.files import Columns
     from pipeline.inference.predictor import Predictor
+    from pipeline.inference.tables.base import Columns
 
 STANDARD_INPUT, STANDARD_OUTPUT = "standard input", "standard output"
 
@@ -27,19 +29,30 @@ def add_parser(subparsers: Any) -> None:
         "predict",
         help="label new texts with the trained classifier",
         description="Read texts, write the same rows with the columns `label` and `probability`. Lines of text come "
-        "out as label<TAB>probability<TAB>text.",
+        "out as label<TAB>probability<TAB>text, the files of a folder as label<TAB>probability<TAB>name.",
     )
-    parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="texts; - or nothing: standard input")
+    parser.add_argument(
+        "file",
+        nargs="?",
+        default="-",
+        metavar="FILE",
+        help=f"texts (also {', '.join(COMPRESSED)}), or a folder of one file a text; - or nothing: standard input",
+    )
     parser.add_argument(
         "--model",
         default="models/classifier",
         metavar="FOLDER",
         help="folder of a classifier, or of one for each direction, which are averaged (default: %(default)s)",
     )
-    parser.add_argument("--text", default="text", metavar="COLUMN", help="column of the texts (default: %(default)s)")
+    parser.add_argument(
+        "--text",
+        action="append",
+        metavar="COLUMN",
+        help="column of the texts; given several times, their texts are joined (default: as in training)",
+    )
     parser.add_argument(
         "--format",
-        choices=("lines", "csv", "tsv", "jsonl", "parquet"),
+        choices=("lines", "csv", "tsv", "json", "jsonl", "parquet"),
         help="of the texts and of what is written; default: by the ending of FILE, lines from standard input",
     )
     parser.add_argument("--output", metavar="FILE", help="where to write; default: standard output")
@@ -58,14 +71,16 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Predict; a mistake in the input ends it with one line, and no half-written FILE is left."""
-    from pipeline.inference.files import table
+    from pipeline.inference.tables.choose import format_of, table
 
     name = STANDARD_INPUT if args.file == "-" else args.file
-    rows = table(name, args.text, args.format or ("lines" if args.file == "-" else None))
+    form = args.format or ("lines" if args.file == "-" else format_of(args.file))
+    _check_output(args.output, form)
+    rows = table(name, args.text or trained_on(Path(args.model)), form)
     to_terminal = args.output is None and sys.stdout.isatty()
     if to_terminal and rows.binary:
         raise UserError("parquet is not for a terminal; add --output FILE")
-    with _source(args.file) as source:
+    with _source(args.file, form) as source:
         # The first rows before the model, so that a wrong column is told at once: torch takes seconds to import.
         blocks = rows.blocks(source)
         first = next(blocks, None)
@@ -126,28 +141,49 @@ def _columns(predictor: "Predictor", texts: list[str], every: bool) -> "Columns"
     return columns
 
 
+def trained_on(folder: Path) -> list[str]:
+    """The columns whose texts made a document in training; of classifiers that do not say, `text`."""
+    for config in (folder / "config.json", *sorted(folder.glob("*/config.json"))):
+        if config.is_file() and "text" in (said := read_json(config)):
+            return list(said["text"])
+    return ["text"]
+
+
+def _check_output(file: str | None, form: str) -> None:
+    """Refuse a name that tells another format than the one that will be written."""
+    from pipeline.inference.tables.choose import FORMATS
+
+    ending, packed = endings(file or "")
+    if packed:
+        raise UserError(f"{file}: the output is not compressed; leave out the {packed}")
+    if FORMATS.get(ending, "lines") not in ("lines", form):
+        written = "lines of text" if form in ("lines", "folder") else form
+        raise UserError(f"{file}: would hold {written}, as the input does; give it another ending")
+
+
 @contextmanager
-def _source(file: str) -> Iterator[BinaryIO]:
+def _source(file: str, form: str) -> Iterator[BinaryIO]:
+    if form == "folder":
+        yield io.BytesIO()  # its files are opened one after another
+        return
     if file == "-":
         if sys.stdin.isatty():
             print("reading texts from the terminal, one a line; Ctrl-D ends them", file=sys.stderr)
         yield sys.stdin.buffer
         return
     path = Path(file)
-    if not path.exists() or path.is_dir():
+    if path.is_dir():
+        raise UserError(f"{file}: is a folder, each of whose files is a text; leave out --format")
+    if not path.exists():
         known = (near.name for near in path.parent.glob("*") if near.is_file()) if path.parent.is_dir() else ()
         raise UserError(f"{file}: no such file; {suggest(path.name, known)}")
-    try:
-        opened = path.open("rb")
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
-    with opened as source:
+    with open_binary(path) as source:
         yield source
 
 
 def _share(bytes_read: int, source: BinaryIO) -> dict[str, str]:
-    """How much of the input has been read, where it is a file and not a pipe."""
-    size = os.fstat(source.fileno()).st_size if source.seekable() else 0
+    """How much of the input has been read, where it is a file and neither packed nor a pipe."""
+    size = os.fstat(source.fileno()).st_size if isinstance(source, io.BufferedReader) and source.seekable() else 0
     return {"read": f"{bytes_read / size:.0%}"} if size else {}
 
 

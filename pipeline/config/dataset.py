@@ -89,7 +89,7 @@ class DatasetConfig:
             raise ValueError("`split` names splits of a hub set; name files in `data_files`")
         if self.path == "embedded" and self.name not in EMBEDDED_PARTS:
             raise ValueError(f"`path: embedded` needs `name:`, one of {', '.join(EMBEDDED_PARTS)}")
-        texts, labels = ((one,) if isinstance(one, str) else one or () for one in (self.text, self.label))
+        texts, labels = self.text_columns, (self.label,) if isinstance(self.label, str) else self.label or ()
         if not texts or self.label == ():
             raise ValueError(f"`{'label' if texts else 'text'}` names no column; name one or several")
         if both := set(texts).intersection(labels):
@@ -107,6 +107,11 @@ class DatasetConfig:
     def is_hub(self) -> bool:
         """Whether `path` is a hub id."""
         return self.path not in (*LOCAL_FORMATS, "embedded", "none")
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """`text`, as several."""
+        return (self.text,) if isinstance(self.text, str) else self.text
 
     @property
     def multilabel(self) -> bool:

@@ -46,13 +46,13 @@ def read_documents(rows: Iterable[Row], config: DatasetConfig, tally: Tally, *, 
     Rows whose text is null or blank are dropped, and so are rows without a label where `labelled`. A column
     that none of a file's first rows has is a `UserError`; a value that is missing in a row (jsonl) is null.
     """
-    columns = (config.text,) if isinstance(config.text, str) else config.text
+    columns = config.text_columns
     labels: tuple[str, ...] = ()
     if labelled:
         labels = (config.label,) if isinstance(config.label, str) else config.label or ()
     for row in _with_columns(rows, columns + labels):
         tally.read += 1
-        text = clean(BETWEEN_COLUMNS.join(filter(None, (_as_text(row, column) for column in columns))))
+        text = clean(text_of(row, columns))
         if not text:
             tally.dropped["blank text"] += 1
             continue
@@ -65,6 +65,11 @@ def read_documents(rows: Iterable[Row], config: DatasetConfig, tally: Tally, *, 
             text = text[: config.max_characters].rstrip()
         tally.characters.append(len(text))
         yield Document(text, found)
+
+
+def text_of(row: Row, columns: Iterable[str]) -> str:
+    """The text of a row, not yet cleaned: those of its columns that hold something, joined by a blank line."""
+    return BETWEEN_COLUMNS.join(filter(None, (_as_text(row, column) for column in columns)))
 
 
 def listed(reasons: Mapping[str, int]) -> str:

@@ -97,8 +97,8 @@ def _write(config: DatasetConfig, parts: Parts, labels: list[str], out: Path) ->
             for document in documents:
                 places = [index[label] for label in document.labels]
                 file.write(document.text, sorted(places) if config.multilabel else places[0])
-    values = {"labels": labels, "multilabel": config.multilabel, "spaced": config.spaced}
-    write_json(out / "labels.json", {**values, "transductive": config.transductive})
+    values = {"labels": labels, "multilabel": config.multilabel, "text": config.text_columns}
+    write_json(out / "labels.json", {**values, "spaced": config.spaced, "transductive": config.transductive})
 
 
 def _audit(config: DatasetConfig, parts: Parts, labels: list[str]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Small classifiers with weights everywhere, so that a wrong number anywhere shows in the scores."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,13 +55,20 @@ TEXTS = [
 
 
 def saved(
-    folder: Path, *, seed: int = 2, direction: str = "forward", multilabel: bool = False, **changed: object
+    folder: Path,
+    *,
+    seed: int = 2,
+    direction: str = "forward",
+    multilabel: bool = False,
+    text: Sequence[str] = ("text",),
+    **changed: object,
 ) -> Path:
     """A small classifier's folder with a tokenizer of its own, trained on `TEXTS`; returns the folder."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     tokenizer = folder.parent / f"{folder.name}-tokenizer.json"
     bpe.save(bpe.train(TEXTS * 2, TokenizerConfig(vocabulary=400)), tokenizer)
     made = network(vocabulary=bpe.load(tokenizer).get_vocab_size(), seed=seed, **changed)
-    save_classifier(folder, made, labels=LABELS, multilabel=multilabel, direction=direction, tokenizer=tokenizer)
+    about = {"labels": LABELS, "multilabel": multilabel, "direction": direction, "text": text}
+    save_classifier(folder, made, **about, tokenizer=tokenizer)
     tokenizer.unlink()
     return folder

@@ -1,7 +1,10 @@
 """Promises of `ulmfit predict`: every format from a file or standard input, atomic output, one line for mistakes."""
 
+import bz2
 import csv
+import gzip
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -97,6 +100,46 @@ def test_jsonl_from_standard_input(
     check([(row["text"], row["label"], row["probability"]) for row in rows], expected)
 
 
+def test_the_columns_of_training_are_looked_for_and_joined(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = saved(tmp_path / "classifier" / "forward", text=["subject", "body"]).parent
+    (tmp_path / "in.csv").write_text("id,body,subject\n1,the captain slept,The ship\n", encoding="utf-8")
+    main(["predict", "--model", str(folder), str(tmp_path / "in.csv"), "--all-probabilities"])
+    main(["predict", "--model", str(folder), "--text", "body", str(tmp_path / "in.csv"), "--all-probabilities"])
+    joined, alone = (list(map(float, line.split(",")[5:])) for line in capfd.readouterr().out.splitlines()[1::2])
+    said_NC = Predictor.load(folder, device="cpu").predict_proba(["The ship\n\nthe captain slept", "the captain slept"])
+    np.testing.assert_allclose([joined, alone], said_NC, rtol=1e-4)
+
+
+@pytest.mark.parametrize("packed", ["gz", "xz", "bz2", "zst"])
+def test_an_archive_is_unpacked_as_it_is_read(
+    model: Path, expected: list[tuple[str, float]], packed: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    content = "\n".join(json.dumps({"text": text}) for text in TEXTS * 50).encode()
+    squeezed = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress, "zst": pa.Codec("zstd").compress}[packed]
+    path = tmp_path / f"in.jsonl.{packed}"
+    path.write_bytes(bytes(squeezed(content)))
+    main(["predict", str(path), "--model", str(model)])
+    rows = [json.loads(line) for line in capfd.readouterr().out.split("\n")[:-1]]
+    check([(row["text"], row["label"], row["probability"]) for row in rows[:5]], expected)
+    assert len(rows) == 250
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(SystemExit):
+        main(["predict", str(path), "--model", str(model), "--output", str(tmp_path / "out.jsonl")])
+    assert "cannot be read to its end" in capfd.readouterr().err
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_folder_of_texts(
+    model: Path, expected: list[tuple[str, float]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for number, text in enumerate(TEXTS):
+        (tmp_path / f"{number}.txt").write_text(text, encoding="utf-8")
+    main(["predict", str(tmp_path), "--model", str(model)])
+    fields = [line.split("\t") for line in capfd.readouterr().out.splitlines()]
+    assert [name for _, _, name in fields] == [f"{number}.txt" for number in range(len(TEXTS))]
+    check([(TEXTS[int(name[0])], label, float(p)) for label, p, name in fields], expected)
+
+
 def test_parquet_over_its_own_input(model: Path, expected: list[tuple[str, float]], tmp_path: Path) -> None:
     """The output is put in place when it is whole, so a file may be replaced by itself with predictions."""
     path = tmp_path / "texts.parquet"
@@ -134,6 +177,14 @@ def test_cut_texts_are_counted(tmp_path: Path, capfd: pytest.CaptureFixture[str]
         ("in.txt", b"a\n", ["--model", "nowhere"], "nowhere: no such folder; train a classifier (`dvc repro`)"),
         ("in.txt", b"a\n", ["--batch-tokens", "0"], "0 is not a count of tokens"),
         ("in.docx", b"a\n", [], "its ending does not tell its format"),
+        (".", b"", ["--format", "csv"], "is a folder, each of whose files is a text; leave out --format"),
+        (
+            "in.csv",
+            b"text\na\n",
+            ["--output", "a.jsonl"],
+            "a.jsonl: would hold csv, as the input does",
+        ),
+        ("in.txt", b"a\n", ["--output", "a.txt.gz"], "a.txt.gz: the output is not compressed; leave out the .gz"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_no_output(
@@ -145,7 +196,8 @@ def test_mistakes_are_one_line_and_leave_no_output(
     words: list[str],
     message: str,
 ) -> None:
-    (tmp_path / name).write_bytes(content)
+    if name != ".":
+        (tmp_path / name).write_bytes(content)
     out = tmp_path / "out"
     with pytest.raises(SystemExit) as ended:
         main(["predict", str(tmp_path / name), "--model", str(model), "--output", str(out), *words])

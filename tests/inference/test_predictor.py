@@ -140,7 +140,8 @@ def test_prediction_leaves_lightning_and_scikit_learn_alone() -> None:
     import subprocess
     import sys
 
-    check = "import sys, pipeline.cli.predict, pipeline.inference.files, pipeline.inference.predictor, pipeline.api; "
+    check = "import sys, pipeline.cli.predict, pipeline.inference.tables.choose; "
+    check += "import pipeline.inference.predictor, pipeline.api; "
     check += "print([m for m in ('pytorch_lightning', 'sklearn', 'scipy', 'datasets', 'pandas') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

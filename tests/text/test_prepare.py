@@ -44,6 +44,7 @@ def test_parts_labels_and_audit_of_a_cut_set(tmp_path: Path) -> None:
     assert read_json(tmp_path / "out/labels.json") == {
         "labels": ["10", "a", "b"],
         "multilabel": False,
+        "text": ["text"],
         "spaced": True,
         "transductive": False,
     }

@@ -10,15 +10,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
-
-import pyarrow
+from typing import Any, BinaryIO, TextIO
 
 from pipeline.base.errors import UserError, suggest
 from pipeline.base.files import sha256
 
 ELSEWHERE = "$DATASETS_DIR/"  # files outside the repository
-COMPRESSED = (".gz", ".xz", ".zst", ".bz2")
 BLOCK = 1 << 20  # bytes read at a time
 
 
@@ -44,17 +41,22 @@ def named(patterns: str | tuple[str, ...], folder: Path) -> list[Path]:
 
 
 def open_binary(path: Path) -> BinaryIO:
-    """Open a file for reading its content: compressed ones (by suffix) are decompressed as they are read."""
+    """Open a file for reading its content: compressed ones (by suffix) are decompressed as they are read.
+
+    An archive that is damaged is a `UserError` where it is read.
+    """
     try:
         match path.suffix.lower():
             case ".gz":
-                return cast(BinaryIO, gzip.open(path, "rb"))
+                return _unpacked(gzip.open(path, "rb"), path)
             case ".xz":
-                return cast(BinaryIO, lzma.open(path, "rb"))
+                return _unpacked(lzma.open(path, "rb"), path)
             case ".bz2":
-                return cast(BinaryIO, bz2.open(path, "rb"))
+                return _unpacked(bz2.open(path, "rb"), path)
             case ".zst":
-                return cast(BinaryIO, pyarrow.CompressedInputStream(pyarrow.OSFile(str(path)), "zstd"))
+                import pyarrow  # slow to import, and no other archive needs it
+
+                return _unpacked(pyarrow.CompressedInputStream(pyarrow.OSFile(str(path)), "zstd"), path)
         return path.open("rb")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error}); check the file's permissions") from error
@@ -67,15 +69,45 @@ def open_text(path: Path) -> Iterator[TextIO]:
     Bytes that are not UTF-8 and damaged archives are a `UserError` with the place.
     """
     with open_binary(path) as source:
-        checked = io.BufferedReader(_CheckedUtf8(source, path), BLOCK)
-        yield io.TextIOWrapper(checked, encoding="utf-8-sig", newline="")
+        yield checked_text(source, str(path))
+
+
+def checked_text(source: BinaryIO, name: str) -> TextIO:
+    """The UTF-8 text of a stream of bytes, as `open_text` gives that of a file; `name` is for messages."""
+    return io.TextIOWrapper(io.BufferedReader(_CheckedUtf8(source, name), BLOCK), encoding="utf-8-sig", newline="")
+
+
+def _unpacked(opened: Any, path: Path) -> BinaryIO:
+    return io.BufferedReader(_Unpacked(opened, path), BLOCK)
+
+
+class _Unpacked(io.RawIOBase):
+    """Passes the content of an archive through, and says so where it ends too early."""
+
+    def __init__(self, opened: Any, path: Path) -> None:
+        self.opened, self.path = opened, path
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        try:
+            block = self.opened.read(len(buffer))
+        except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
+            raise UserError(f"{self.path}: cannot be read to its end ({error}); copy or download it again") from error
+        buffer[: len(block)] = block
+        return len(block)
+
+    def close(self) -> None:
+        self.opened.close()
+        super().close()
 
 
 class _CheckedUtf8(io.RawIOBase):
     """Passes bytes through and refuses the first that is not UTF-8, with its offset in the (decompressed) file."""
 
-    def __init__(self, source: BinaryIO, path: Path) -> None:
-        self.source, self.path = source, path
+    def __init__(self, source: BinaryIO, name: str) -> None:
+        self.source, self.name = source, name
         self.decoder = codecs.getincrementaldecoder("utf-8")()
         self.offset = 0  # of the first byte that the decoder has not yet turned into text
 
@@ -83,10 +115,7 @@ class _CheckedUtf8(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        try:
-            block = self.source.read(min(len(buffer), BLOCK))
-        except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
-            raise UserError(f"{self.path}: cannot be read to its end ({error}); copy or download it again") from error
+        block = self.source.read(min(len(buffer), BLOCK))
         pending = len(self.decoder.getstate()[0])
         try:
             self.decoder.decode(block, final=not block)
@@ -95,7 +124,7 @@ class _CheckedUtf8(io.RawIOBase):
             marked = place == 0 and block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
             likely = "utf-16" if marked else "latin1"
             raise UserError(
-                f"{self.path}: is not UTF-8 at byte {place} (counted from 0); save it as UTF-8, for instance "
+                f"{self.name}: is not UTF-8 at byte {place} (counted from 0); save it as UTF-8, for instance "
                 f"`iconv -f {likely} -t utf-8`"
             ) from error
         self.offset += len(block)

@@ -15,27 +15,32 @@ BLOCK = 1 << 16  # characters read at a time, at first
 def read_json_array(path: Path) -> Iterator[Row]:
     """Stream the objects of `[{...}, ...]` or `{"data": [{...}, ...], ...}`."""
     with open_text(path) as text:
-        scan = _Scanner(text, path)
-        if scan.peek() == "":
-            raise UserError(f"{path}: is empty; it needs an array of objects")
-        if scan.peek() == "{":
-            _find_data(scan)
-        if scan.peek() != "[":
-            scan.fail('is neither an array of objects nor an object with an array under "data"')
-        scan.take("[")
-        number = 0
-        while scan.peek() != "]":
-            number += 1
-            value = scan.value()
-            if not isinstance(value, dict):
-                scan.fail(f"element {number} is not an object")
-            yield Row(value, str(path), "row", number)
-            if scan.peek() == ",":
-                scan.take(",")
-            elif scan.peek() != "]":
-                scan.fail("expected `,` or `]` after an element")
-        if number == 0:
-            raise UserError(f"{path}: holds an empty array; it needs one object a document")
+        yield from read_objects(text, str(path))
+
+
+def read_objects(text: TextIO, name: str) -> Iterator[Row]:
+    """Stream the objects of such an array as it is read; `name` is for messages."""
+    scan = _Scanner(text, name)
+    if scan.peek() == "":
+        raise UserError(f"{name}: is empty; it needs an array of objects")
+    if scan.peek() == "{":
+        _find_data(scan)
+    if scan.peek() != "[":
+        scan.fail('is neither an array of objects nor an object with an array under "data"')
+    scan.take("[")
+    number = 0
+    while scan.peek() != "]":
+        number += 1
+        value = scan.value()
+        if not isinstance(value, dict):
+            scan.fail(f"element {number} is not an object")
+        yield Row(value, name, "row", number)
+        if scan.peek() == ",":
+            scan.take(",")
+        elif scan.peek() != "]":
+            scan.fail("expected `,` or `]` after an element")
+    if number == 0:
+        raise UserError(f"{name}: holds an empty array; it needs one object a document")
 
 
 def _find_data(scan: "_Scanner") -> None:
@@ -55,8 +60,8 @@ def _find_data(scan: "_Scanner") -> None:
 class _Scanner:
     """A window on JSON text that grows until the next value fits."""
 
-    def __init__(self, text: TextIO, path: Path) -> None:
-        self.text, self.path = text, path
+    def __init__(self, text: TextIO, name: str) -> None:
+        self.text, self.name = text, name
         self.decoder = json.JSONDecoder()
         self.window, self.at, self.line = "", 0, 1
         self.block, self.ended = BLOCK, False
@@ -99,7 +104,7 @@ class _Scanner:
     def fail(self, what: str) -> None:
         """Refuse the file, with the line of the place reached."""
         line = self.line + self.window.count("\n", 0, self.at)
-        raise UserError(f"{self.path}: line {line}: {what}; mend the file or write one object a line (jsonl)")
+        raise UserError(f"{self.name}: line {line}: {what}; mend the file or write one object a line (jsonl)")
 
     def _grow(self) -> bool:
         """Drop what is read, add a block; blocks double while one value does not fit, so that work stays linear."""

@@ -10,7 +10,8 @@ import pyarrow
 import pyarrow.parquet
 
 from pipeline.base.errors import UserError
-from pipeline.text.sources.files import COMPRESSED, open_binary
+from pipeline.base.files import COMPRESSED
+from pipeline.text.sources.files import open_binary
 from pipeline.text.sources.row import Row
 
 BATCH = 1024  # rows
@@ -27,7 +28,7 @@ def read_parquet(path: Path) -> Iterator[Row]:
             shutil.copyfileobj(packed, unpacked)
             unpacked.seek(0)
             yield from _read(unpacked, path)
-    except (pyarrow.ArrowInvalid, OSError, EOFError) as error:
+    except (pyarrow.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: is not a whole parquet file ({error}); copy or download it again") from error
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,14 +14,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.base.errors import UserError
-from pipeline.inference.files import FIRST_ROWS, MOST_CHARACTERS, MOST_ROWS, table
+from pipeline.inference.tables.base import FIRST_ROWS, MOST_CHARACTERS, MOST_ROWS
+from pipeline.inference.tables.choose import format_of, table
 
 TEXTS = ["강가를 걸었다", 'says "no", twice', "two\nlines", "", "买了苹果\u2028和面包"]
 
 
-def passed(form: str, content: bytes, column: str = "text", **columns: Sequence[Any]) -> tuple[list[str], bytes]:
+def passed(
+    form: Any, content: bytes, text: Sequence[str] = ("text",), **columns: Sequence[Any]
+) -> tuple[list[str], bytes]:
     """The texts that a format finds in `content`, and what it writes with `label` and `probability` added."""
-    rows, sink, texts = table("input", column, form), io.BytesIO(), []
+    rows, sink, texts = table("input", text, form), io.BytesIO(), []
     for block in rows.blocks(io.BytesIO(content)):
         at = slice(len(texts), len(texts) + len(block.texts))
         texts += block.texts
@@ -93,7 +97,7 @@ def test_parquet_passes_through_pipes_in_both_directions() -> None:
 
     content = io.BytesIO()
     pq.write_table(pa.table({"text": TEXTS}), content)
-    rows, sink = table("standard input", "text", "parquet"), Pipe()
+    rows, sink = table("standard input", ["text"], "parquet"), Pipe()
     for block in rows.blocks(Pipe(content.getvalue())):
         rows.write(sink, block, {"label": ["a"] * 5})
     rows.finish()
@@ -130,14 +134,14 @@ def test_several_labels_are_lists_where_a_format_has_them(form: str) -> None:
 
 def test_blocks_begin_small_and_stay_bounded() -> None:
     """The first answers come at once, and memory is that of one block."""
-    rows = table("input", "text", "lines")
+    rows = table("input", ["text"], "lines")
     sizes = [len(block.texts) for block in rows.blocks(io.BytesIO(b"short\n" * 5000))]
     assert sizes[0] == FIRST_ROWS
     assert max(sizes) == MOST_ROWS
     assert sum(sizes) == 5000
     assert rows.bytes_read == 30_000
     long = ("x" * (MOST_CHARACTERS // 4) + "\n").encode() * 9
-    assert max(len(block.texts) for block in table("input", "text", "lines").blocks(io.BytesIO(long))) == 4
+    assert max(len(block.texts) for block in table("input", ["text"], "lines").blocks(io.BytesIO(long))) == 4
 
 
 def test_reading_is_a_stream() -> None:
@@ -151,7 +155,7 @@ def test_reading_is_a_stream() -> None:
             buffer[:] = (b"line\n" * (len(buffer) // 5 + 1))[: len(buffer)]
             return len(buffer)
 
-    assert len(next(table("input", "text", "lines").blocks(io.BufferedReader(Endless()))).texts) == FIRST_ROWS
+    assert len(next(table("input", ["text"], "lines").blocks(io.BufferedReader(Endless()))).texts) == FIRST_ROWS
 
 
 def test_fields_may_be_longer_than_pythons_own_limit() -> None:
@@ -163,7 +167,7 @@ def test_fields_may_be_longer_than_pythons_own_limit() -> None:
     [
         ("lines", b"fine\nna\xefve\n", r"input: is not UTF-8 at byte 7"),
         ("csv", b"txt,label\na,b\n", r'input: has no column `text`; did you mean "txt"\?.*use --text COLUMN'),
-        ("csv", b"text,id,text\na,1,b\n", r"input: line 1: column `text` stands twice in the header; rename one"),
+        ("csv", b"text,id,text\na,1,b\n", r"input: column `text` stands twice in the header; rename one"),
         ("csv", b"text,id\na,1\nb\n", r"input: line 3 has 1 fields where the header has 2"),
         ("csv", b'text,id\n"a,1\nb,2\n', r"input: line 3: unexpected end of data; check the quotes"),
         ("tsv", b"text\na\tb\n", r"line 2 has 2 fields.*tabs"),
@@ -171,7 +175,12 @@ def test_fields_may_be_longer_than_pythons_own_limit() -> None:
         ("jsonl", b'{"text": "a"}\n{"text": \n', r"input: line 2 is not JSON"),
         ("jsonl", b'["a"]\n', r"input: line 1 is not an object"),
         ("jsonl", b'{"text": "a"}\n{"texts": "a"}\n', r'input: line 2 has no column `text`; did you mean "texts"'),
-        ("jsonl", b'{"text": 3}\n', r"input: line 1: `text` is 3, not a text"),
+        ("jsonl", b'{"text": ["a"]}\n', r'input: line 1: column "text" holds a list, not text; name another column'),
+        ("json", b'[{"text": "a"}, {"text": {}}]', r'input: row 2: column "text" holds a dict, not text'),
+        ("json", b'[{"text": "a"}\n{"text": "b"}]', r"input: line 2: expected `,` or `]` after an element"),
+        ("json", b'{"text": "a"}\n{"text": "b"}\n', r'input: .* has no key "data".*one object a line \(jsonl\)'),
+        ("json", b'[{"texts": "a"}]', r'input: row 1 has no column `text`; did you mean "texts"'),
+        ("json", b'[{"text": "na\xefve"}]', r"input: is not UTF-8 at byte 13"),
         ("parquet", b"PAR1 and no more", r"input: is not a parquet file, or is damaged"),
     ],
 )
@@ -183,30 +192,38 @@ def test_mistakes_are_one_line_with_the_place(form: str, content: bytes, message
 
 def test_parquet_mistakes_name_the_column() -> None:
     content = io.BytesIO()
-    pq.write_table(pa.table({"body": ["a"], "text": [1]}), content)
-    with pytest.raises(UserError, match="column `text` holds int64, not text"):
+    pq.write_table(pa.table({"body": ["a", "b"], "text": [None, ["x"]]}), content)
+    with pytest.raises(UserError, match='row 2: column "text" holds a list, not text'):
         passed("parquet", content.getvalue())
     with pytest.raises(UserError, match=r'has no column `bodi`; did you mean "body"'):
-        passed("parquet", content.getvalue(), column="bodi")
+        passed("parquet", content.getvalue(), ["bodi"])
+    twice = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays([pa.array(["a"])] * 2, names=["text", "text"]), twice)
+    with pytest.raises(UserError, match="column `text` stands twice"):
+        passed("parquet", twice.getvalue())
     damaged = bytearray(content.getvalue())
     damaged[4:30] = b"\xff" * 26
     with pytest.raises(UserError, match="is not a parquet file, or is damaged"):
-        passed("parquet", bytes(damaged), column="body")
+        passed("parquet", bytes(damaged), ["body"])
 
 
-def test_format_follows_the_ending() -> None:
-    endings = {"a.txt": "Lines", "a": "Lines", "a.CSV": "Separated", "b.ndjson": "JsonLines", "c.parquet": "Parquet"}
-    for name, kind in endings.items():
-        assert type(table(name, "text", None)).__name__ == kind
-    with pytest.raises(UserError, match=r"a\.xlsx: its ending does not tell its format; add --format"):
-        table("a.xlsx", "text", None)
+def test_format_follows_the_ending(tmp_path: Path) -> None:
+    endings = {"a.txt": "lines", "a": "lines", "a.CSV": "csv", "b.ndjson": "jsonl", "c.parquet": "parquet"}
+    for name, form in {
+        **endings,
+        "d.json": "json",
+        "e.tsv.GZ": "tsv",
+        "f.gz": "lines",
+        str(tmp_path): "folder",
+    }.items():
+        assert format_of(name) == form, name
+    with pytest.raises(UserError, match=r"a\.xlsx: its ending does not tell its format; add --format lines or csv or"):
+        format_of("a.xlsx")
 
 
-def test_reading_needs_no_arrow_but_for_parquet(tmp_path: Path) -> None:
-    import subprocess
-
-    check = "import sys, io; from pipeline.inference.files import table; "
-    check += "list(table('a.csv', 'text', None).blocks(io.BytesIO(b'text\\na\\n'))); print('pyarrow' in sys.modules)"
+def test_reading_needs_no_arrow_but_for_parquet() -> None:
+    check = "import sys, io; from pipeline.inference.tables.choose import table; "
+    check += "list(table('a.csv', ['text'], 'csv').blocks(io.BytesIO(b'text\\na\\n'))); print('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True).stdout == "False\n"
 
 

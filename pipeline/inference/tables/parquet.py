@@ -3,14 +3,16 @@
 import io
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.base.errors import UserError
-from pipeline.inference.files import MOST_ROWS, Block, Columns, Table, block_sizes, free_name
+from pipeline.inference.tables.base import MOST_ROWS, Block, Columns, Table, block_sizes, free_name
+from pipeline.text.documents import text_of
+from pipeline.text.sources.row import Row
 
 GROUP_ROWS, GROUP_BYTES = 16_384, 100_000_000  # of a row group: what is kept until it is written
 
@@ -20,8 +22,8 @@ class Parquet(Table):
 
     binary = True
 
-    def __init__(self, name: str, column: str) -> None:
-        super().__init__(name, column)
+    def __init__(self, name: str, columns: Sequence[str]) -> None:
+        super().__init__(name, columns)
         self.writer: pq.ParquetWriter | None = None
         self.waiting: list[pa.RecordBatch] = []
 
@@ -33,16 +35,18 @@ class Parquet(Table):
             return
         try:
             file = pq.ParquetFile(source)
-            self._check_column(file.schema_arrow)
+            self._require_columns(file.schema_arrow.names)
             size, done, sizes = source.seek(0, io.SEEK_END), 0, block_sizes()
             for batch in file.iter_batches(batch_size=MOST_ROWS):
                 start = 0
                 while start < batch.num_rows:
                     rows = batch.slice(start, next(sizes))
+                    numbered = enumerate(rows.select(self.columns).to_pylist(), start=done + 1)
+                    texts = [text_of(Row(values, self.name, "row", n), self.columns) for n, values in numbered]
                     start += rows.num_rows
                     done += rows.num_rows
                     self.bytes_read = size * done // file.metadata.num_rows
-                    yield Block(rows, [text or "" for text in rows.column(self.column).to_pylist()])
+                    yield Block(rows, texts)
         except (pa.ArrowInvalid, OSError) as error:
             raise UserError(f"{self.name}: is not a parquet file, or is damaged") from error
 
@@ -70,14 +74,6 @@ class Parquet(Table):
         if self.writer is not None and self.waiting:
             self.writer.write_table(pa.Table.from_batches(self.waiting))
             self.waiting = []
-
-    def _check_column(self, schema: pa.Schema) -> None:
-        if self.column not in schema.names:
-            raise self._wrong_column(schema.names)
-        kind = schema.field(self.column).type
-        values = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if not (pa.types.is_string(values) or pa.types.is_large_string(values) or pa.types.is_string_view(values)):
-            raise UserError(f"{self.name}: column `{self.column}` holds {kind}, not text")
 
 
 class _Counted(io.RawIOBase):
