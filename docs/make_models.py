@@ -26,7 +26,7 @@ HEAD = """# Models
 
 The Transformers that Amatriain et al. list ("Transformer models: an introduction and catalog",
 [2302.07730](https://arxiv.org/abs/2302.07730)), and the config that builds each of them here, or the reason why none
-does. What was fine-tuned from another network has that network's config, which says nothing of the fine-tuning.
+does. Fine-tuned models point to the config of the network that they were tuned from.
 
 This page is made from `docs/catalogue.yaml` and `configs/model/` by `python docs/make_models.py`.
 """
@@ -36,7 +36,7 @@ CONFIG_HEAD = """
 
 The files of `configs/model/`; `ulmfit use model=NAME` chooses one. Parameters are counted on the network itself, built
 with the vocabulary of this table, and the tests hold published networks to their published number. The file says where
-a network departs from its original; dropout of the weights of attention is missing in all (`docs/decisions.md`).
+a network departs from its original; attention dropout is missing in all (`docs/decisions.md`).
 """
 
 

@@ -73,7 +73,8 @@ def judge_in_parts(config: BlendConfig, texts: list[str], given: np.ndarray, lea
     for direction in choice("directions"):
         task = Task.open(TASK, TOKENS, reverse=direction == "backward")
         networks.append(trainings.of_network(Path("models/domain") / direction, task))
-    return Judged(f"{len(parts)} parts of {len(texts):,} documents", given, np.mean(networks, axis=0), linear)
+    by = f"{len(parts)}-fold cross-validation on {len(texts):,} documents"
+    return Judged(by, given, np.mean(networks, axis=0), linear)
 
 
 def part(name: str) -> tuple[list[str], np.ndarray]:

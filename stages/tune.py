@@ -39,7 +39,7 @@ def main(name: str, most: str, folds: str | None = None) -> None:
     groups = [group for group, _ in network.layer_groups()]
     labels = ", ".join(task.labels[:4]) + (", ..." if len(task.labels) > 4 else "")
     print(f"{path_of('classifier')} on {choice('task')} ({len(task.labels)} labels: {labels}), {direction}")
-    print(f"judged by {unseen.by}; the test part stays closed", flush=True)
+    print(f"judged by {unseen.by}; the test set is not used", flush=True)
     depends = [repr(asdict(config)), weights_digest(network), task.tokenizer, repr(texts), repr(validation)]
     depends += [repr(part.tolist()) for part in (task.train.targets, task.validation.targets)]
     depends += [repr((train_N.tolist(), held_N.tolist())) for train_N, held_N in unseen.folds]

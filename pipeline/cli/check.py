@@ -14,7 +14,7 @@ def add_parser(subparsers: Any) -> None:
         "check",
         help="validate every choice before anything runs",
         description="Validate every line of configs/config.yaml and every file behind it, and look for the data sets' "
-        "files; stop at the first mistake. Hub sets are not asked for.",
+        "files; stop at the first mistake. Data sets on the Hugging Face Hub are not contacted.",
     )
 
 

@@ -24,7 +24,7 @@ def add_parser(subparsers: Any) -> None:
         "generate",
         help="let a language model write, to see what it has learnt",
         description="Continue a prompt, each direction in its own: a backward model writes what comes before it. "
-        f"Encoders and encoder-decoders fill the gap at {GAP} in the prompt. Equal words give an equal text.",
+        f"Encoders and encoder-decoders fill the gap at {GAP} in the prompt. The same command gives the same text.",
     )
     parser.add_argument(
         "--model",
@@ -59,7 +59,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="P",
         help="draw from the fewest tokens whose probabilities add up to P (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the noise (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="random seed (default: %(default)s)")
     parser.add_argument("--greedy", action="store_true", help="write the most probable token each time, in one text")
 
 

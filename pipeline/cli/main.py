@@ -32,7 +32,7 @@ The usual order of work:
   ulmfit check
   dvc repro
   ulmfit results
-  ulmfit predict --model models/classifier FILE
+  ulmfit predict FILE
 
 Commands (`ulmfit COMMAND --help` explains one):
 {commands}

@@ -39,10 +39,10 @@ Next:
   ulmfit results     prints the results beside the baselines
 To keep this in git: git add data/raw/{name}.dvc data/raw/.gitignore configs"""
 LIBRARIES = """\
-It also says `generic: embedded_generic`, the documentation of Python libraries, which is at hand without a network.
-With one, English text is better prepared for by Wikipedia's, in some minutes more: `ulmfit use wikipedia`."""
+It also says `generic: embedded_generic`, the documentation of Python libraries, which is available offline.
+Online, English text is better prepared for by Wikipedia's, in some minutes more: `ulmfit use wikipedia`."""
 MANY = """
-The classifier's default recipe is for tens to some thousands of labels. For these {documents:,}, first:
+The classifier's default recipe is for fewer than {many:,} labels. For these {documents:,}, first:
   ulmfit use classifier=many_labels scratch=many_labels"""
 
 
@@ -72,17 +72,17 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--separator", help="separates several labels in the label column, for instance ';'")
     parser.add_argument("--name", help="name of the task (the file's, unless given)")
     parser.add_argument(
-        "--unlabelled", type=Path, metavar="FILE", help="more text of the kind, for the language model; labels unread"
+        "--unlabelled", type=Path, metavar="FILE", help="unlabelled text in FILE's format, in a column of the same name"
     )
     parser.add_argument(
         "--validation",
         type=Path,
         metavar="FILE",
-        help=f"validation documents; else a tenth of {MANY_LABELS:,} documents or more is cut off, none of fewer",
+        help=f"validation split (default: a tenth from {MANY_LABELS:,} documents on, else none)",
     )
-    parser.add_argument("--test", type=Path, metavar="FILE", help="test documents; else a fifth is cut off")
+    parser.add_argument("--test", type=Path, metavar="FILE", help="test set (default: a fifth is split off)")
     parser.add_argument("--labels-per-class", type=int, metavar="N", help="train on N documents of each class only")
-    parser.add_argument("--seed", type=int, default=1, help="of the parts that are cut off (1)")
+    parser.add_argument("--seed", type=int, default=1, help="random seed of the splits (default: 1)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -125,7 +125,7 @@ def run(args: argparse.Namespace) -> None:
     print(NEXT.format(name=name, domain=domain, why=why, generic=generic))
     documents = numbers["parts"]["train"]["documents"]
     if documents >= MANY_LABELS:
-        print(MANY.format(documents=documents))
+        print(MANY.format(many=MANY_LABELS, documents=documents))
 
 
 def _suffix(path: Path) -> str:

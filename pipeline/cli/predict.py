@@ -28,7 +28,8 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "predict",
         help="label new texts with the trained classifier",
-        description="Read texts, write the same rows with the columns `label` and `probability`. Lines of text come "
+        description="Read texts, write the same rows with the columns `label` (`predicted_label` where the input has "
+        "one) and `probability`. Lines of text come "
         "out as label<TAB>probability<TAB>text, the files of a folder as label<TAB>probability<TAB>name.",
     )
     parser.add_argument(
@@ -36,7 +37,7 @@ def add_parser(subparsers: Any) -> None:
         nargs="?",
         default="-",
         metavar="FILE",
-        help=f"texts (also {', '.join(COMPRESSED)}), or a folder of one file a text; - or nothing: standard input",
+        help=f"texts (also {', '.join(COMPRESSED)}), or a folder with one text per file; - or omitted: standard input",
     )
     parser.add_argument(
         "--model",
@@ -53,7 +54,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--format",
         choices=("lines", "csv", "tsv", "json", "jsonl", "parquet"),
-        help="of the texts and of what is written; default: by the ending of FILE, lines from standard input",
+        help="format of input and output (default: by the ending of FILE; standard input is lines)",
     )
     parser.add_argument("--output", metavar="FILE", help="where to write; default: standard output")
     parser.add_argument("--all-probabilities", action="store_true", help="add probability_LABEL for every label")

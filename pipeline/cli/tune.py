@@ -26,14 +26,14 @@ def add_parser(subparsers: Any) -> None:
         help="look for better settings of the classifier",
         description="Try the chosen classifier config with one thing changed at a time (learning rate, epochs, causal "
         "mask, pooling, unfreezing, discriminative rates, label smoothing) on the chosen task, and write the best as "
-        "configs/classifier/NAME.yaml. Each candidate trains on parts of the labelled training documents and is judged "
-        "by the log loss of the others, so that no label is lost; a validation part of 500 documents (`enough` in "
-        "configs/blend/) judges instead. The test part stays closed. A candidate that is behind the best so far by two "
+        "configs/classifier/NAME.yaml. Each candidate is judged by the log loss of cross-validation on the "
+        "labelled training documents, so that no label is lost, or of a validation split of 500 documents or more "
+        "(`enough` in configs/blend/). The test set is not used. A candidate that is behind the best so far by two "
         "standard errors is dropped; none is taken that is ahead of the present config by no more than luck explains: "
         "by one standard error, or more where several are tried. Stopped, it goes on where it was when it is started "
         "again. The language model must be there: dvc repro finetune_lm tokenise@task.",
     )
-    parser.add_argument("--name", help="of the config that is written (tuned_TASK)")
+    parser.add_argument("--name", help="name of the config to write (default: tuned_TASK)")
     parser.add_argument(
         "--candidates", type=int, default=CANDIDATES, metavar="N", help=f"how many to try ({CANDIDATES})"
     )

@@ -61,6 +61,6 @@ def weighing(blend: Mapping[str, Any]) -> str | None:
     names, shares, losses = {"network": "the network", **NAMES}, blend["shares"], blend["log_loss"]
     said = [f"{names[name]} {shares[name]:.2f} ({losses[name]:.3f})" for name in names if name in shares]
     return (
-        f"Shares in the blend, judged by {blend['judged_by']} (log loss): {', '.join(said)}; "
-        f"together, on the documents that weighed them, {losses['blend']:.3f}."
+        f"Weights in the blend, by {blend['judged_by']} (log loss in brackets): {', '.join(said)}; "
+        f"all together, on the same documents, {losses['blend']:.3f}."
     )

@@ -57,7 +57,7 @@ class Unseen:
         if folds is not None and folds > count:
             raise UserError(f"--folds {folds} is more than the {count} labelled training documents; ask for fewer")
         parts = selection.folds(given, folds or blend.folds, blend.seed)
-        by = f"{len(parts)} parts of {count:,} training documents"
+        by = f"{len(parts)}-fold cross-validation on {count:,} training documents"
         return cls(by, texts, parts, [given[held_N] for _, held_N in parts])
 
 

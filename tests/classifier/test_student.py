@@ -59,7 +59,7 @@ def test_the_teachers_word_stands_behind_the_labels() -> None:
         return InMemory([np.array([2, token, 3]) for token in tokens])
 
     given = LabelledDocuments(documents(10, 11), torch.tensor([2, 0]), reverse=True)
-    task = Task(("a", "b", "c"), False, given, given.subset(np.zeros(0, np.int64)), "mark")
+    task = Task(("a", "b", "c"), False, ("text",), given, given.subset(np.zeros(0, np.int64)), "mark")
     said_NC = np.array([[0.2, 0.5, 0.3], [0.1, 0.1, 0.8]])
     train = taught(task, documents(20, 21, 22), np.array([0, 2]), said_NC).train
     assert train.guessed

@@ -65,7 +65,7 @@ def test_a_better_rate_is_found_and_written_the_same_after_a_stop_that_costs_no_
     assert not (here / "data/prepared/task/test.parquet").exists()
     main("tuned", "1")
     said = capsys.readouterr().out
-    assert "judged by 2 parts of 48 training documents; the test part stays closed" in said
+    assert "judged by 2-fold cross-validation on 48 training documents; the test set is not used" in said
     assert "present config and candidates: 2, trainings at most 4" in said
     assert "ulmfit use classifier=tuned" in said
     assert load(ClassifierConfig, NEW) == replace(load(ClassifierConfig, PRESENT), learning_rate=0.003)
@@ -185,7 +185,7 @@ def test_several_labels_a_document(here: Path, capsys: pytest.CaptureFixture[str
         labels = [[label, (label + 1) % len(LABELS)] for label in table["label"].to_pylist()]
         pq.write_table(table.set_column(1, "label", pa.array(labels, pa.list_(pa.int32()))), path)
     main("tuned", "1")
-    assert "2 parts of 48 training documents" in capsys.readouterr().out
+    assert "2-fold cross-validation on 48 training documents" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_too_few_labels_are_one_line(
     def some(cls: type[Task], *words: Any, **named: Any) -> Task:
         task = real(cls, *words, **named)
         train = task.train.subset(np.arange(kept))
-        return Task(task.labels, task.multilabel, train, task.validation, task.tokenizer)
+        return replace(task, train=train)
 
     monkeypatch.setattr(Task, "open", classmethod(some))
     with pytest.raises(UserError) as refused:

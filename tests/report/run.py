@@ -70,7 +70,7 @@ def write_run(
         "weights": {"network": 0.6, "linear": {"nb_svm": 0.3}},
         "shares": {"network": 0.6667, "nb_svm": 0.3333},
         "linear_share": 0.3333,
-        "judged_by": "5 parts of 80 documents",
+        "judged_by": "5-fold cross-validation on 80 documents",
         "documents": 80,
         "log_loss": {"network": 0.8, "nb_svm": 0.9, "tfidf_lr": 1.0, "blend": 0.7},
     }

@@ -160,7 +160,10 @@ def test_a_blend_its_shares_and_a_test_part_that_was_read_are_told(tmp_path, mon
     text = Page(draw(tmp_path, monkeypatch, documents=60, blended=True, transductive=True)).text
     for member in ("the student alone", "its teacher, the blend", "the network alone", "the linear models alone"):
         assert member in text
-    assert "Shares in the blend, judged by 5 parts of 80 documents (log loss): the network 0.67 (0.800)" in text
+    assert (
+        "Weights in the blend, by 5-fold cross-validation on 80 documents (log loss in brackets): the network 0.67"
+        in text
+    )
     assert "their texts were seen unlabelled" in text
     assert "has read the test documents' text without labels (transductive)" in text
 

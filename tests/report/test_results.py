@@ -53,8 +53,8 @@ def test_a_blend_shows_its_members_and_what_they_weigh(tmp_path, monkeypatch, ca
         "  the linear models alone",
     ]
     assert (
-        "Shares in the blend, judged by 5 parts of 80 documents (log loss): "
-        "the network 0.67 (0.800), NB-SVM 0.33 (0.900); together, on the documents that weighed them, 0.700."
+        "Weights in the blend, by 5-fold cross-validation on 80 documents (log loss in brackets): "
+        "the network 0.67 (0.800), NB-SVM 0.33 (0.900); all together, on the same documents, 0.700."
     ) in text
 
 

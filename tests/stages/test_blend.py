@@ -35,7 +35,7 @@ def blended(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_parts_of_the_training_documents_judge(blended: Path) -> None:
     metrics = read_json(blended / "results/blend/metrics.json")
-    assert metrics["judged_by"] == "2 parts of 48 documents"
+    assert metrics["judged_by"] == "2-fold cross-validation on 48 documents"
     assert metrics["documents"] == 48
     assert set(metrics["log_loss"]) == {"network", "nb_svm", "tfidf_lr", "blend"}
     # With so few documents the weights stay near their even shares, at a price that is bounded.
