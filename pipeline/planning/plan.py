@@ -28,7 +28,8 @@ class PlannedStage:
     precision: str
     # In the order of the plan's numbers of devices.
     forecasts: tuple[Forecast, ...]
-    # Of one device at the plan's largest number of devices that are still in one node.
+    # Of one device at the plan's largest number of devices that are still in one node; of the one that trains, where
+    # a stage trains alone.
     memory: dict[Strategy, Memory]
 
 
@@ -113,12 +114,11 @@ def _planned(
     strategies: list[tuple[Strategy, int]] = [("one process", 1)]
     if together > 1:
         strategies += [("DDP", together), ("FSDP", together)]
-    memory = {
-        name: memory_of(stage, device, precision, made[devices.index(number)].micro_batch, name, number)
-        if number in devices
-        else memory_of(stage, device, precision, made[0].micro_batch, name, number)
-        for name, number in strategies
-    }
+    memory = {}
+    for name, number in strategies:
+        micro_batch = made[devices.index(number) if number in devices else 0].micro_batch
+        runs: tuple[Strategy, int] = ("one process", 1) if stage.alone else (name, number)
+        memory[name] = memory_of(stage, device, precision, micro_batch, *runs)
     return PlannedStage(stage, precision, made, memory)
 
 

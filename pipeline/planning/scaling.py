@@ -1,7 +1,8 @@
 """How long a stage takes on so many devices: calculation, communication, updates, measurements.
 
 The global batch is that of the config, whatever the number of devices (strong scaling): each gets its share of the
-sequences, and where there are more devices than sequences the others wait. A step takes
+sequences, and where there are more devices than sequences the others wait. A stage that trains `alone` has one device
+at work, and all are paid for. A step takes
 
     calculation of the largest share  +  communication that nothing hides  +  update
 """
@@ -50,17 +51,17 @@ def forecast(
 
     Args:
         micro_batch: sequences that go through the network at once; None takes the largest that fits.
-        strategy: None takes one process or DDP where it fits, else FSDP.
+        strategy: None takes one process or DDP where it fits, else FSDP; a stage that trains alone has one process.
     """
-    plain: Strategy = "one process" if devices == 1 else "DDP"
-    for chosen in [strategy] if strategy else [plain] if devices == 1 else [plain, "FSDP"]:
-        micro = _micro_batch(stage, device, precision, chosen, devices, micro_batch)
-        memory = memory_of(stage, device, precision, max(1, micro), chosen, devices)
+    used = 1 if stage.alone else devices
+    for chosen in _strategies(used, None if stage.alone else strategy):
+        micro = _micro_batch(stage, device, precision, chosen, used, micro_batch)
+        memory = memory_of(stage, device, precision, max(1, micro), chosen, used)
         fits = micro > 0 and memory.total <= USABLE * device.memory
         if fits:
             break
-    seconds, waiting = _seconds(stage, device, precision, devices, max(1, micro), chosen)
-    training = seconds - stage.measured * stage.phases[-1].flops.forward / device.speed(precision) / devices
+    seconds, waiting = _seconds(stage, device, precision, used, max(1, micro), chosen)
+    training = seconds - stage.measured * stage.phases[-1].flops.forward / device.speed(precision) / used
     return Forecast(
         devices=devices,
         strategy=chosen,
@@ -69,10 +70,17 @@ def forecast(
         fits=fits,
         seconds=seconds,
         communication=waiting,
-        busy=min(devices, stage.sequences),
-        tokens_per_second=stage.tokens / training if stage.tokens else _speed(stage, device, precision, devices),
+        busy=min(used, stage.sequences),
+        tokens_per_second=stage.tokens / training if stage.tokens else _speed(stage, device, precision, used),
         remedy="" if fits else _remedy(stage, device, precision, micro_batch),
     )
+
+
+def _strategies(devices: int, wanted: Strategy | None) -> list[Strategy]:
+    """What is tried, in this order."""
+    if wanted:
+        return [wanted]
+    return ["one process"] if devices == 1 else ["DDP", "FSDP"]
 
 
 def _micro_batch(
@@ -86,9 +94,10 @@ def _remedy(stage: Stage, device: Device, precision: str, micro_batch: int | Non
     found = largest_micro_batch(stage, device, precision, "one process", 1)
     if micro_batch is not None and 0 < found < micro_batch:
         return f"`micro_batch: {found}`"
-    enough = fewest_devices(stage, device, precision)
+    enough = None if stage.alone else fewest_devices(stage, device, precision)
     if enough is None:
-        return "no number of devices up to 1,024: a shorter `length`, a smaller `model`, or devices with more memory"
+        number = ", as one alone trains it" if stage.alone else " up to 1,024"
+        return f"no number of devices{number}: a shorter `length`, a smaller `model`, or devices with more memory"
     return f"FSDP on {enough:,} of them"
 
 

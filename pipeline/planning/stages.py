@@ -68,6 +68,8 @@ class Stage:
     measured: int = 0
     # Whether all processes have equally many passes (`GlobalBatch.even`).
     even: bool = False
+    # Whether one process trains it, on one device, however many there are (`HardwareConfig.alone`).
+    alone: bool = False
     # The output matrix's numbers, where the loss has one.
     scored: int = 0
     # What is not known, or why nothing trains.
@@ -216,7 +218,7 @@ def _blend(settings: ModelSettings, vocabulary: int, configs: Mapping[str, Any],
         none = task.validation.subset(rows[:0])
         known = replace(task, train=task.train.subset(rows[rows % parts > 0]), validation=none)
     found = _classifier("blend", settings, vocabulary, configs["classifier"], known, note)
-    return replace(found, phases=(), note=why) if why else _repeated(found, parts)
+    return replace(found, phases=(), note=why) if why else _repeated(replace(found, alone=True), parts)
 
 
 def _student(
@@ -240,7 +242,7 @@ def _student(
     found = _classifier(
         "self_train", settings, vocabulary, replace(configs["classifier"], epochs=config.epochs), known, note
     )
-    return replace(found, phases=(), note=why) if why else found
+    return replace(found, phases=(), note=why) if why else replace(found, alone=True)
 
 
 def _classifier(

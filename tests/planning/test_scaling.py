@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from pipeline.base.files import read_json, write_json
 from pipeline.planning.devices import DEVICES, GB, Device, this_device
 from pipeline.planning.memory import RUNTIME_GPU, USABLE, fewest_devices, largest_micro_batch, memory_of
+from pipeline.planning.plan import plan
 from pipeline.planning.scaling import forecast, step_seconds
 from pipeline.planning.stages import Stage, stages_of
 from pipeline.training.environment import data_sheet, peak_flops
@@ -48,6 +50,29 @@ def test_devices_share_the_global_batch_and_those_without_a_sequence_wait(
 def test_device_hours_never_fall_with_more_devices(stage: Stage) -> None:
     hours = [forecast(stage, H100, "bf16", 2**power, None).device_hours for power in range(11)]
     assert sorted(hours) == hours
+
+
+@pytest.mark.parametrize("strategy", ["auto", "fsdp"])
+@pytest.mark.parametrize("name", ["blend", "self_train"])
+def test_what_trains_in_one_process_gains_nothing_from_more_devices_and_pays_for_them(
+    name: str, strategy: str, choices: dict[str, Any]
+) -> None:
+    settings = read_json("configs/hardware/tiny.yaml")
+    write_json("configs/hardware/sharded.yaml", settings | {"strategy": strategy})
+    made = plan(choices | {"hardware": "sharded"}, "h100", [1, 4, 64])
+    found = next(one for one in made.stages if one.stage.name == name)
+    alone, four, many = found.forecasts
+    assert [replace(one, devices=1) for one in (four, many)] == [alone, alone]
+    assert (alone.strategy, alone.busy, alone.communication) == ("one process", 1, 0)
+    assert (four.device_hours, many.device_hours) == (4 * alone.device_hours, 64 * alone.device_hours)
+    assert list(found.memory.values()) == [alone.memory] * 3
+
+
+def test_what_trains_in_one_process_and_does_not_fit_fits_on_no_number_of_devices(choices: dict[str, Any]) -> None:
+    student = next(stage for stage in stages_of(choices) if stage.name == "self_train")
+    found = forecast(student, holding(RUNTIME_GPU), "bf16", 64, None)
+    assert not found.fits
+    assert found.remedy.startswith("no number of devices, as one alone trains it: a shorter `length`")
 
 
 def test_the_parts_of_memory_are_those_of_mixed_precision(stage: Stage) -> None:
