@@ -6,7 +6,7 @@ are compared in Unicode form NFKC, case folded, without punctuation or spaces. E
 one in 10^12 n-grams). A corpus document is a near-duplicate where
 
 - at least `SHARE` of its n-grams occur in held-out documents, or
-- it contains at least `SHARE` of one held-out document's n-grams, or
+- it contains at least `SHARE` of one held-out document's distinct n-grams, or
 - it is too short for an n-gram, or the held-out one is, and both are the same sequence of units.
 
 13 words is the run that GPT-3 used for the same purpose (Brown et al. 2020, appendix C).
@@ -26,6 +26,7 @@ WORDS = 13
 CHARACTERS = 25  # about 13 words of Chinese or Japanese; long enough to be no accident in a genome
 SHARE = 0.3
 BATCH = 1_000_000  # characters hashed at a time: a few dozen MB of arrays
+EXPANDED = 1_000_000  # pairs of an n-gram and a held-out document looked at together; those of one document at least
 
 Hashes = NDArray[np.uint64]
 Indices = NDArray[np.int64]
@@ -69,14 +70,21 @@ def ngrams(texts: Iterable[str], *, spaced: bool = True) -> NGrams:
 class HeldOut:
     """The n-grams of documents that a corpus must not repeat.
 
-    Memory: 16 bytes for each distinct one, and 8 to 16 for a table that spares most of the searches.
+    Memory: 16 bytes for each distinct one, 8 for each document that has it, and 8 to 16 for a table that spares most
+    of the searches. Time: a step for each document that has an n-gram of a corpus document, so that many documents
+    with a long passage in common cost as many steps wherever it stands.
     """
 
     def __init__(self, grams: NGrams) -> None:
-        # An n-gram of several held-out documents is counted for the first that has it.
-        self.hashes, first = np.unique(grams.hashes, return_index=True)
-        self.owners = grams.owners[first]
-        self.sizes = grams.sizes()
+        # Each n-gram is kept for every document that has it: which of two quotes the other must not matter.
+        order = np.argsort(grams.hashes, kind="stable")  # so that the owners of a hash are in order too
+        hashes, owners = grams.hashes[order], grams.owners[order]
+        new = np.ones(len(hashes), dtype=np.bool_)
+        new[1:] = (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1])
+        hashes, self.owners = hashes[new], owners[new]
+        self.hashes, starts = np.unique(hashes, return_index=True)
+        self.starts = np.append(starts, len(hashes))  # where the owners of each hash begin
+        self.sizes = np.bincount(self.owners, minlength=len(grams.whole))  # distinct n-grams of each document
         self.whole = np.unique(grams.whole[grams.whole != 0])
         self.shift = np.uint64(64 - max(8, (8 * len(self.hashes)).bit_length()))
         self.leading = np.zeros(1 << (64 - int(self.shift)), dtype=np.bool_)  # leading bits that some hash has
@@ -88,12 +96,34 @@ class HeldOut:
         found = np.isin(grams.whole, self.whole)
         matched = np.bincount(document, minlength=len(found))
         found |= (matched > 0) & (matched >= SHARE * grams.sizes())
-        # Distinct n-grams of each pair of a corpus document and a held-out document.
-        pairs = np.unique(np.stack([document, place], axis=1), axis=0)
-        owners = np.stack([pairs[:, 0], self.owners[pairs[:, 1]]], axis=1)
-        both, counts = np.unique(owners, axis=0, return_counts=True)
-        found[both[counts >= SHARE * self.sizes[both[:, 1]], 0]] = True
+        open_still = ~found[document]
+        pairs = np.unique(document[open_still] * len(self.hashes) + place[open_still])
+        if len(pairs):
+            found[self._holding(*np.divmod(pairs, len(self.hashes)))] = True
         return found
+
+    def _holding(self, document: Indices, place: Indices) -> Indices:
+        """The documents that hold enough of one held-out document; the pairs are distinct and sorted."""
+        found, start = [], 0
+        ends = np.cumsum(self.starts[place + 1] - self.starts[place])
+        while start < len(document):
+            stop = np.searchsorted(ends, (ends[start - 1] if start else 0) + EXPANDED, side="right")
+            if stop < len(document):  # back to the end of a document, but by one document at least
+                stop = np.searchsorted(document, max(document[stop], document[start] + 1))
+            owners, times = self._owners_of(place[start:stop])
+            pairs, counts = np.unique(
+                np.repeat(document[start:stop], times) * len(self.sizes) + owners, return_counts=True
+            )
+            corpus, held_out = np.divmod(pairs, len(self.sizes))
+            found.append(corpus[counts >= SHARE * self.sizes[held_out]])
+            start = int(stop)
+        return np.concatenate(found)
+
+    def _owners_of(self, place: Indices) -> tuple[Indices, Indices]:
+        """The held-out documents of each of these hashes, one after another, and how many each has."""
+        times = self.starts[place + 1] - self.starts[place]
+        begin = np.cumsum(times) - times
+        return self.owners[np.arange(times.sum()) + np.repeat(self.starts[place] - begin, times)], times
 
     def touched(self, grams: NGrams) -> NDArray[np.bool_]:
         """True for each document that shares any n-gram at all with a held-out one, or all of its units."""

@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+from pipeline.text import overlap
 from pipeline.text.overlap import CHARACTERS, WORDS, HeldOut, near_repeats, ngrams
 
 RANDOM = random.Random(1)
@@ -40,6 +41,31 @@ def test_a_document_that_holds_a_third_of_a_held_out_one_is_found() -> None:
 def test_a_document_a_third_of_which_is_held_out_is_found() -> None:
     words = sentence(2000)
     assert found(" ".join(words), " ".join(words[500:540] + sentence(50)))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_held_out_document_that_another_quotes_is_found_in_whichever_order_they_stand(order: int) -> None:
+    quoted = sentence(40)
+    held_out = [" ".join(sentence(80) + quoted + sentence(80)), " ".join(quoted)][::order]
+    corpus = [" ".join(sentence(500) + quoted + sentence(500)), " ".join(sentence(500))]
+    index = HeldOut(ngrams(held_out))
+    assert index.near_duplicates(ngrams(corpus)).tolist() == [True, False]
+
+
+def test_a_held_out_document_of_one_refrain_is_found_where_it_stands_whole() -> None:
+    text = " ".join(sentence(20) * 9)
+    assert found(text, " ".join(sentence(600)) + " " + text)
+
+
+def test_what_many_held_out_documents_share_is_counted_alike_in_any_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    footer = sentence(60)
+    held_out = [" ".join(sentence(number) + footer) for number in range(0, 400, 8)]
+    corpus = [" ".join(sentence(size) + footer[:many]) for size in (300, 900) for many in (0, 13, 30, 60)]
+    index, grams = HeldOut(ngrams(held_out)), ngrams(corpus)
+    expected = [False, False, True, True, False, False, True, True]
+    for portion in (1, 20, 3000, 1_000_000):
+        monkeypatch.setattr(overlap, "EXPANDED", portion)
+        assert index.near_duplicates(grams).tolist() == expected
 
 
 def test_one_shared_phrase_in_long_documents_is_not_enough() -> None:
