@@ -23,7 +23,8 @@ def read_objects(text: TextIO, name: str) -> Iterator[Row]:
     scan = _Scanner(text, name)
     if scan.peek() == "":
         raise UserError(f"{name}: is empty; it needs an array of objects")
-    if scan.peek() == "{":
+    inside = scan.peek() == "{"
+    if inside:
         _find_data(scan)
     if scan.peek() != "[":
         scan.fail('is neither an array of objects nor an object with an array under "data"')
@@ -39,6 +40,11 @@ def read_objects(text: TextIO, name: str) -> Iterator[Row]:
             scan.take(",")
         elif scan.peek() != "]":
             scan.fail("expected `,` or `]` after an element")
+    scan.take("]")
+    if inside:
+        _leave_data(scan)
+    if scan.peek() != "":
+        scan.fail("goes on after its object" if inside else "goes on after its array")
     if number == 0:
         raise UserError(f"{name}: holds an empty array; it needs one object a document")
 
@@ -55,6 +61,19 @@ def _find_data(scan: "_Scanner") -> None:
         if scan.peek() == ",":
             scan.take(",")
     scan.fail('has no key "data" with an array of objects')
+
+
+def _leave_data(scan: "_Scanner") -> None:
+    """Move behind the object, over the keys after "data" and their values."""
+    while scan.peek() == ",":
+        scan.take(",")
+        if scan.peek() != '"':
+            scan.fail("expected a key after `,`")
+        if scan.value() == "data":
+            scan.fail('has the key "data" twice')
+        scan.take(":")
+        scan.value()
+    scan.take("}")
 
 
 class _Scanner:
