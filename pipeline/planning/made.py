@@ -34,11 +34,25 @@ def made(stage: str, choices: Mapping[str, Any], *keys: str) -> bool:
     """
     if not LOCK.is_file():
         return True
-    # The stage's lines alone: all of the file takes half a second.
-    found = re.search(rf"^  {re.escape(stage)}:\n((?:    .*\n)*)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
-    read = YAML(typ="safe").load(dedent(found[1])).get("params", {}) if found else {}
+    read = _last_run(stage).get("params", {})
     files = [CONFIGS / FOLDERS[key] / f"{choices[key]}.yaml" for key in keys]
     return all(read.get(file.as_posix()) == read_yaml(file) for file in files)
+
+
+def up_to_date(stage: str, *before: str) -> bool:
+    """Whether the last run of a stage read what the last runs of those before it have left; yes without a lock."""
+    if not LOCK.is_file():
+        return True
+    left = [out for one in before for out in _last_run(one).get("outs", [])]
+    read = {dep["path"]: dep.get("md5") for dep in _last_run(stage).get("deps", [])}
+    return all(read.get(out["path"]) == out.get("md5") for out in left)
+
+
+def _last_run(stage: str) -> dict[str, Any]:
+    """What dvc.lock says of a stage; nothing of one that never ran."""
+    # The stage's lines alone: all of the file takes half a second.
+    found = re.search(rf"^  {re.escape(stage)}:\n((?:    .*\n)*)", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    return YAML(typ="safe").load(dedent(found[1])) if found else {}
 
 
 def read_by(stage: str, direction: str) -> list[tuple[str, str]]:

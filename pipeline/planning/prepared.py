@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.classifier.data import Task
-from pipeline.planning.made import made
+from pipeline.planning.made import made, up_to_date
 from pipeline.shards.read import TokenCorpus
+from pipeline.text.prepared import count
 
 TOKENS, PREPARED = Path("data/tokens"), Path("data/prepared")
 MISSING = "after `dvc repro tokenise`"
@@ -15,19 +16,27 @@ MISSING = "after `dvc repro tokenise`"
 
 @dataclass(frozen=True)
 class Prepared:
-    """Tokens on this disk; dvc.lock tells which data set and tokenizer they are of."""
+    """Tokens on this disk; dvc.lock tells which data set and tokenizer they are of, and whether they are as new."""
 
     choices: Mapping[str, Any]
 
     def corpus(self, role: str, part: str) -> TokenCorpus | None:
         """The tokens of `generic`, `domain` or `task`; None where they are another choice's or not there yet."""
+        if not (TOKENS / role / part / "index.json").is_file():
+            return None
         fits = made("tokenizer", self.choices, "tokenizer") and made(f"prepare_{role}", self.choices, role)
-        return TokenCorpus(TOKENS / role / part) if fits and (TOKENS / role / part / "index.json").is_file() else None
+        if not fits or not up_to_date(f"tokenise@{role}", "tokenizer", f"prepare_{role}"):
+            return None
+        return TokenCorpus(TOKENS / role / part)
 
     def task(self) -> Task | None:
-        """The labelled documents, likewise."""
-        if self.corpus("task", "train") is None or not (PREPARED / "task/labels.json").is_file():
+        """The labelled documents, likewise; also None where a stage that was run without DVC left tokens of others."""
+        if not (PREPARED / "task/labels.json").is_file():
             return None
+        for part in ("train", "validation"):
+            corpus = self.corpus("task", part)
+            if corpus is None or corpus.documents != count(PREPARED / "task" / f"{part}.parquet"):
+                return None
         return Task.open(PREPARED / "task", TOKENS / "task", reverse=False)
 
     def vocabulary(self, wanted: int) -> int:

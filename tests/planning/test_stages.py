@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from ruamel.yaml import YAML
@@ -123,6 +125,44 @@ def test_tokens_of_another_choice_do_not_count(
     assert not by_name(choices | {"task": "other"})["scratch"].known
     write_json("configs/dataset/tiny.yaml", settings | {"max_documents": 9})
     assert not by_name(choices)["scratch"].known
+
+
+def test_tokens_that_are_older_than_what_was_prepared_are_not_known(
+    choices: dict[str, Any], house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As between `dvc repro prepare_task` and `dvc repro tokenise`, of as many documents too."""
+    monkeypatch.chdir(copies(house, tmp_path / "stale"))
+    params = {"prepare_task": "configs/dataset/tiny.yaml", "tokenizer": "configs/tokenizer/tiny.yaml"}
+    outs = {"prepare_task": "data/prepared/task", "tokenizer": "models/tokenizer"}
+
+    def lock(of_tokens: dict[str, str]) -> None:
+        stages: dict[str, Any] = {
+            stage: {"params": {file: read_yaml(Path(file))}, "outs": [{"path": outs[stage], "md5": f"{stage}'s"}]}
+            for stage, file in params.items()
+        }
+        stages["tokenise@task"] = {"deps": [{"path": path, "md5": md5} for path, md5 in of_tokens.items()]}
+        with Path("dvc.lock").open("w", encoding="utf-8") as file:
+            YAML().dump({"stages": stages}, file)
+
+    fresh = {path: f"{stage}'s" for stage, path in outs.items()}
+    lock(fresh)
+    assert by_name(choices)["finetune_classifier"].known
+    for stale in outs.values():
+        lock(fresh | {stale: "another"})
+        assert (by_name(choices)["finetune_classifier"].known, by_name(choices)["scratch"].note) == (False, MISSING)
+
+
+def test_tokens_of_fewer_documents_than_were_prepared_are_not_known(
+    choices: dict[str, Any], house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copies(house, tmp_path / "by hand"))
+    for part in ("train", "validation"):
+        file = Path(f"data/prepared/task/{part}.parquet")
+        whole = file.read_bytes()
+        pq.write_table(pa.concat_tables([pq.read_table(file)] * 2), file)
+        assert (by_name(choices)["finetune_classifier"].known, by_name(choices)["scratch"].note) == (False, MISSING)
+        file.write_bytes(whole)
+    assert by_name(choices)["scratch"].known
 
 
 def test_stages_that_train_nothing_say_why(choices: dict[str, Any]) -> None:
