@@ -14,6 +14,8 @@ import pytest
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import sha256
+from pipeline.text.sources import json_array
+from pipeline.text.sources.json_array import read_objects
 from tests.text.small import PACK, config, rows, write
 
 DOCUMENTS = [
@@ -81,15 +83,6 @@ def test_plain_text_is_documents_by_line_paragraph_or_file(
     assert [row["text"] for row in found] == expected
 
 
-def test_articles_begin_at_titles_not_at_section_headings(tmp_path: Path) -> None:
-    write(
-        tmp_path, "a.txt", " \n = Valkyria = \n \n It is a game . \n = = Plot = = \n x = 3 \n = Tower of = one = \n End"
-    )
-    found = rows(tmp_path, path="text", data_files={"train": "a.txt"}, documents="article")
-    assert [row["text"].split("\n")[0].strip() for row in found] == ["", "= Valkyria =", "= Tower of = one ="]
-    assert "= = Plot = =" in found[1]["text"]
-
-
 def test_json_may_hold_its_array_under_data_after_other_keys(tmp_path: Path) -> None:
     write(tmp_path, "a.json", json.dumps({"version": 1.5, "about": {"data": [1]}, "data": DOCUMENTS, "end": []}))
     assert rows(tmp_path, path="json", data_files={"train": "a.json"}) == DOCUMENTS
@@ -99,6 +92,21 @@ def test_a_json_array_longer_than_the_window_is_read_whole(tmp_path: Path) -> No
     many = [{"text": "x" * size, "label": str(size)} for size in (10, 70_000, 200_000, 5)] * 3
     write(tmp_path, "a.json", json.dumps(many))
     assert rows(tmp_path, path="json", data_files={"train": "a.json"}) == many
+
+
+def test_a_json_typo_is_told_where_it_stands_and_not_after_the_whole_file() -> None:
+    text = io.StringIO('[{"text": "x"},\n{"text" "y"},\n' + '{"text": "z"},\n' * 1_000_000 + "]")
+    with pytest.raises(UserError, match=r"a.json: line 2: is not JSON .Expecting ':' delimiter"):
+        list(read_objects(text, "a.json"))
+    assert text.tell() < 200_000
+
+
+@pytest.mark.parametrize("cut", range(1, 60))
+def test_json_is_the_same_wherever_a_window_ends(cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = {"text": 'a "quote" \U0001f408 \\', "n": -1.5e-07, "no": None, "yes": [True, False], "end": float("-inf")}
+    text = '[{"text": "first"}, ' + json.dumps(one, indent=1) + "]"
+    monkeypatch.setattr(json_array, "BLOCK", cut)
+    assert [row.values for row in read_objects(io.StringIO(text), "a.json")] == [{"text": "first"}, one]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ from pipeline.text.sources.files import open_text
 from pipeline.text.sources.row import Row
 
 BLOCK = 1 << 16  # characters read at a time, at first
+EDGE = (
+    16  # before the window's end: longer than what may be cut there, but for a string (`-Infinity`, two `\u` escapes)
+)
 
 
 def read_json_array(path: Path) -> Iterator[Row]:
@@ -114,7 +117,9 @@ class _Scanner:
                     return value
             except json.JSONDecodeError as error:
                 place = error.pos - self.at  # the window grows from what is read
-                if not self._grow():
+                # What more text cannot mend is told at once: a file may be of many gigabytes.
+                cut = error.pos >= len(self.window) - EDGE or error.msg.startswith("Unterminated string")
+                if not (cut and self._grow()):
                     self.at += place
                     self.fail(f"is not JSON ({error.msg})")
             except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
