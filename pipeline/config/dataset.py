@@ -92,6 +92,8 @@ class DatasetConfig:
         texts, labels = self.text_columns, (self.label,) if isinstance(self.label, str) else self.label or ()
         if not texts or self.label == ():
             raise ValueError(f"`{'label' if texts else 'text'}` names no column; name one or several")
+        if self.documents == "article" and len(texts) > 1:
+            raise ValueError(f"`documents: article` joins the lines of one column; `text` names {len(texts)}, name one")
         if both := set(texts).intersection(labels):
             raise ValueError(f"`text` and `label` both name the column `{min(both)}`; a text must not hold its answer")
         if self.label_separator is not None and not isinstance(self.label, str):

@@ -236,6 +236,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"path": "csv", "data_files": {"train": "a"}, "split": {"train": "x"}}, "`split` names splits of a hub set"),
     ({"path": "embedded", "name": "tasks"}, "`path: embedded` needs `name:`, one of generic, domain, task"),
     ({"path": "a/b", "label": ["x", "y"], "label_separator": ","}, "`label_separator` needs one `label` column"),
+    ({"path": "a/b", "text": ["t", "x"], "documents": "article"}, "`documents: article` joins the lines of one column"),
     ({"path": "a/b", "txt": "x"}, 'unknown key `txt`; did you mean "text"?'),
     ({"path": "a/b", "validation": 1.5}, "`validation: 1.5` is not allowed"),
 ]

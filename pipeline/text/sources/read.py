@@ -46,7 +46,7 @@ class Source:
     def rows(self, part: Given) -> Iterator[Row]:
         """Stream a part's rows, file after file."""
         rows = self._rows(part)
-        return join_articles(rows, str(self.config.text)) if self.config.documents == "article" else rows
+        return join_articles(rows, self.config.text_columns[0]) if self.config.documents == "article" else rows
 
     def text_rows(self, part: Part) -> Iterator[Row]:
         """A part's rows for who reads no labels: behind those of train the unlabelled ones."""
