@@ -88,6 +88,8 @@ def run(args: argparse.Namespace) -> None:
         if first is None:
             raise UserError(f"{name}: holds no texts")
         predictor = _load(args)
+        if predictor.multilabel:
+            rows.require_apart(predictor.labels)
         with (
             _sink(args.output) as sink,
             nullcontext() if to_terminal else Progress("predict", None, "texts") as progress,

@@ -34,6 +34,7 @@ class Table(ABC):
     """One pass over an input: gives its rows in blocks, and writes them with new columns in the same format."""
 
     binary = False  # whether what it writes is for no terminal
+    lists = True  # whether it has lists; without them several values of a document stand in one field
 
     def __init__(self, name: str, columns: Sequence[str]) -> None:
         """`columns`: those whose texts make a document, in formats that have columns."""
@@ -47,6 +48,14 @@ class Table(ABC):
     @abstractmethod
     def write(self, sink: BinaryIO, block: Block, columns: Columns) -> None:
         """Write the rows of a block with new columns."""
+
+    def require_apart(self, labels: Iterable[str]) -> None:
+        """Refuse labels that nobody could tell apart where a document has several of them."""
+        if not self.lists and (wrong := [label for label in labels if SEPARATOR in label]):
+            raise UserError(
+                f'{self.name}: label `{wrong[0]}` holds "{SEPARATOR}", which stands between several labels of a text '
+                "in csv, tsv and lines; give the texts as jsonl, which has lists"
+            )
 
     def finish(self) -> None:  # noqa: B027 - most formats need no closing
         """Close the output."""

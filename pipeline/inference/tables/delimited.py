@@ -16,6 +16,8 @@ LONGEST_FIELD = 2**31 - 1  # in characters; Python's own limit is 131,072
 class Separated(Table):
     """A csv or tsv file with a header."""
 
+    lists = False
+
     def __init__(self, name: str, columns: Sequence[str], delimiter: str) -> None:
         super().__init__(name, columns)
         self.delimiter = delimiter

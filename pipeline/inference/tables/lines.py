@@ -11,6 +11,8 @@ from pipeline.text.sources.files import open_text
 class Lines(Table):
     """One document a line; written as `label<TAB>probability<TAB>text`, with `name=value` before the text for more."""
 
+    lists = False
+
     def blocks(self, source: BinaryIO) -> Iterator[Block]:
         lines = (line.removesuffix("\n").removesuffix("\r") for line in self._lines(source))
         yield from self._blocks((line, line) for line in lines)
