@@ -10,9 +10,7 @@ from pipeline.text.sources.files import open_text
 from pipeline.text.sources.row import Row
 
 BLOCK = 1 << 16  # characters read at a time, at first
-EDGE = (
-    16  # before the window's end: longer than what may be cut there, but for a string (`-Infinity`, two `\u` escapes)
-)
+EDGE = 16  # characters before the window's end: more than can be cut there, of a number, a word or an escape
 
 
 def read_json_array(path: Path) -> Iterator[Row]:
