@@ -94,7 +94,7 @@ class UlmfitClassifier(ClassifierMixin, BaseEstimator):
         if y is None:
             raise ValueError("UlmfitClassifier requires y to be passed, but the target y is None")
         labels_N = column_or_1d(y, warn=True)
-        missing = [row for row, label in enumerate(labels_N.tolist()) if label is None or label != label]
+        missing = [row for row, label in enumerate(labels_N.tolist()) if _is_missing(label)]
         if missing:
             raise ValueError(f"y[{missing[0]}] is {labels_N[missing[0]]}: no label; leave out rows without one")
         check_consistent_length(texts, labels_N)
@@ -187,6 +187,14 @@ def _texts(X: Iterable[str]) -> list[str]:
         if not isinstance(text, str):
             raise ValueError(f"X[{number}] is {text!r:.40} ({type(text).__name__}), not a str")
     return texts
+
+
+def _is_missing(label: Any) -> bool:
+    """Whether it is None, NaN, NaT, or pandas' NA, which does not say whether it equals itself."""
+    try:
+        return label is None or bool(label != label)
+    except TypeError:
+        return True
 
 
 @contextlib.contextmanager

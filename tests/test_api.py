@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -189,10 +190,10 @@ def test_saving_replaces_an_earlier_classifier_and_nothing_else(fitted: UlmfitCl
     assert (tmp_path / "mine/thesis.txt").read_text() == "years of work"
 
 
-@pytest.mark.parametrize("missing", [None, float("nan")])
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT])
 def test_a_missing_label_is_named(language_model: Path, missing: object) -> None:
     y = np.array(["a", "b", missing, "a"], dtype=object)
-    with pytest.raises(ValueError, match=r"y\[2\] is (None|nan): no label"):
+    with pytest.raises(ValueError, match=r"y\[2\] is (None|nan|<NA>|NaT): no label"):
         UlmfitClassifier(language_model=language_model).fit(["one", "two", "three", "four"], y)
 
 
