@@ -25,7 +25,7 @@ from pipeline.text.groups import ahead, grouped
 from pipeline.text.overlap import BATCH, HeldOut, NGrams, ngrams
 from pipeline.text.prepared import PreparedWriter, corpus_schema, read_texts
 from pipeline.text.sources.read import Source
-from pipeline.text.splits import key, size_of
+from pipeline.text.splits import key, refuse_all, size_of
 
 Keys = NDArray[np.uint64]
 PARTS: tuple[Part, ...] = ("train", "validation")
@@ -59,8 +59,10 @@ def prepare_corpus(config: DatasetConfig, source: Source, out: Path, task: Task,
             if not len(keys):
                 why = listed({**tally.dropped, "repeating held-out documents of the task": repeats.total()})
                 raise UserError(f"{where}: {part} keeps none of its {tally.read} rows ({why}); choose other text")
-            cut = part == "train" and "validation" not in given
-            for text, number, home in zip(read_texts(spool), keys, _homes(keys, part, cut, config), strict=True):
+            kept = np.sort(keys)[: config.max_documents]
+            border = _border(kept, config, where) if part == "train" and "validation" not in given else 0
+            homes = _homes(keys, part, border, int(kept[-1]))
+            for text, number, home in zip(read_texts(spool), keys, homes, strict=True):
                 if home is not None:
                     written[home].add(text, number)
             spool.unlink()
@@ -126,14 +128,23 @@ def _spool(texts: Iterable[str], path: Path, seed: int) -> Keys:
     return np.asarray(keys, dtype=np.uint64)
 
 
-def _homes(keys: Keys, part: Part, cut: bool, config: DatasetConfig) -> Iterator[Part | None]:
-    """The part each document goes to, None beyond `max_documents`; where train is cut, the smallest keys validate.
+def _border(order: Keys, config: DatasetConfig, where: str) -> int:
+    """The key below which documents of a corpus that is cut validate, of the sorted keys. Some are left to train on.
 
     Copies of a text have one key; those at the border go to train together.
     """
-    order = np.sort(keys)[: config.max_documents]
     # 0 of a labelled set is about its labels.
     share = config.validation or (VALIDATION if config.label is not None else 0)
-    border = order[min(size_of(share, len(order)) if cut else 0, len(order) - 1)]
+    size = size_of(share, len(order))
+    if isinstance(share, int) and len(order) > 1:
+        try:
+            refuse_all(size, len(order))
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
+    return int(order[min(size, len(order) - 1)])
+
+
+def _homes(keys: Keys, part: Part, border: int, last: int) -> Iterator[Part | None]:
+    """The part each document goes to, by its key: validation before `border`, none behind `last`."""
     for number in keys:
-        yield None if number > order[-1] else "validation" if number < border else part
+        yield None if number > last else "validation" if number < border else part

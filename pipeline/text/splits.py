@@ -22,6 +22,12 @@ def size_of(amount: float | int, documents: int) -> int:
     return amount if isinstance(amount, int) else max(1, round(amount * documents))
 
 
+def refuse_all(size: int, documents: int) -> None:
+    """A `UserError` where so many documents are no part of all, but all of them or more."""
+    if size >= documents:
+        raise UserError(f"{size} documents are to be cut from {documents}; ask for fewer, or for a share such as 0.1")
+
+
 def strata(documents: list[Document]) -> list[str]:
     """The class that each document is stratified by: its label; of several, the rarest; "" without any."""
     counts = Counter(label for document in documents for label in document.labels)
@@ -36,10 +42,7 @@ def cut(documents: list[Document], size: int, seed: int) -> tuple[list[Document]
     """
     if size == 0:
         return documents, []
-    if size >= len(documents):
-        raise UserError(
-            f"{size} documents are to be cut from {len(documents)}; ask for fewer, or for a share such as 0.1"
-        )
+    refuse_all(size, len(documents))
     classes = strata(documents)
     copies: dict[str, list[int]] = defaultdict(list)
     for place, document in enumerate(documents):

@@ -214,6 +214,20 @@ def test_validation_may_be_a_number_or_none(validation: int, tmp_path: Path) -> 
     assert len(corpus(tmp_path, tmp_path / "out", **LINES, validation=validation)["validation"]) == validation
 
 
+@pytest.mark.parametrize("values", [{"validation": 50}, {"validation": 600}, {"validation": 9, "max_documents": 9}])
+def test_a_corpus_that_would_all_be_validation_is_refused(values: dict[str, int], tmp_path: Path) -> None:
+    write(tmp_path, "train.txt", "\n".join(f"text {number}" for number in range(50)))
+    size, of = values["validation"], values.get("max_documents", 50)
+    with pytest.raises(UserError, match=f"small.yaml: {size} documents are to be cut from {of}; ask for fewer, or"):
+        corpus(tmp_path, tmp_path / "out", **LINES, **values)
+
+
+@pytest.mark.parametrize(("texts", "values"), [(1, {"validation": 5}), (2, {"validation": 0.9})])
+def test_a_corpus_of_hardly_any_text_leaves_a_document_to_train_on(texts: int, values: Any, tmp_path: Path) -> None:
+    write(tmp_path, "train.txt", "\n".join(f"text {number}" for number in range(texts)))
+    assert len(corpus(tmp_path, tmp_path / "out", **LINES, **values)["train"]) == 1
+
+
 def test_held_out_documents_and_near_copies_leave_every_part_of_a_corpus(tmp_path: Path) -> None:
     held_out = {part: [document() for _ in range(10)] for part in ("validation", "test")}
     others = [document() for _ in range(30)]
