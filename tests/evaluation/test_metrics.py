@@ -6,7 +6,7 @@ from sklearn import metrics as sk
 
 from pipeline.evaluation.calibration import Bin, expected_calibration_error, reliability
 from pipeline.evaluation.decisions import carried, decided
-from pipeline.evaluation.metrics import confusion, measure
+from pipeline.evaluation.metrics import confusion, log_loss, measure
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -60,6 +60,14 @@ def test_a_confident_mistake_costs_much_but_not_infinity() -> None:
     certain = np.array([[1, 0]], dtype=np.float32)
     found = measure(carried([1], 2, False), certain, ["a", "b"], multilabel=False)
     assert 80 < found["log_loss"] < 100
+
+
+def test_with_several_labels_a_sure_yes_that_is_wrong_costs_what_a_sure_no_does() -> None:
+    yes, no = np.array([[1 - 1e-9]], dtype=np.float32), np.array([[1e-9]], dtype=np.float32)
+    costs = [log_loss(np.array([[true]]), said, multilabel=True) for true, said in ((False, yes), (True, no))]
+    assert costs[0] == costs[1] == pytest.approx(-np.log(np.finfo(np.float32).eps))
+    assert costs[0] == pytest.approx(sk.log_loss([0], yes.ravel(), labels=[0, 1]), rel=1e-6)
+    assert log_loss(np.array([[True]]), yes, multilabel=True) == log_loss(np.array([[False]]), no, multilabel=True)
 
 
 def test_no_label_decided_and_none_true_is_right_with_several_labels() -> None:
