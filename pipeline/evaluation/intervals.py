@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from pipeline.evaluation.scores import macro_f1
 
@@ -16,26 +17,27 @@ def resampled(carried_NC: np.ndarray, decided_NC: Mapping[str, np.ndarray]) -> d
     """Accuracy and macro-F1 of each system on the same resamples of the N documents.
 
     Documents with the same truth and the same decisions are interchangeable, so a resample is a count of each kind of
-    document, and its scores are sums over kinds.
+    document, and its scores are sums over kinds. Few of all classes are carried or decided by a document, so these are
+    held as sparse matrices.
 
     Returns:
         System -> {"accuracy": (RESAMPLES,), "macro_f1": (RESAMPLES,)}. Differences between systems are paired.
     """
     kinds_K, kind_N = _kinds(np.concatenate([carried_NC, *decided_NC.values()], axis=1))
-    true_KC = carried_NC[kinds_K].astype(np.float64)
+    true_KC = csr_array(carried_NC[kinds_K], dtype=np.float64)
     per_kind = {}
     for name, one_NC in decided_NC.items():
-        one_KC = one_NC[kinds_K]
-        right_K = (one_KC == carried_NC[kinds_K]).all(axis=1).astype(np.float64)
-        per_kind[name] = right_K, true_KC * one_KC, one_KC.astype(np.float64)
+        one_KC = csr_array(one_NC[kinds_K], dtype=np.float64)
+        right_K = (one_NC == carried_NC).all(axis=1)[kinds_K].astype(np.float64)
+        per_kind[name] = right_K, true_KC.multiply(one_KC).tocsr(), one_KC
     generator = np.random.Generator(np.random.PCG64(SEED))
     blocks: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {name: [] for name in decided_NC}
     rows = max(1, BLOCK // len(kinds_K))
     for first in range(0, RESAMPLES, rows):
         counts_RK = _draw(generator, kind_N, len(kinds_K), min(rows, RESAMPLES - first))
-        true_RC = counts_RK @ true_KC
+        true_RC = _summed(counts_RK, true_KC)
         for name, (right_K, hits_KC, decided_KC) in per_kind.items():
-            macro_R = macro_f1(counts_RK @ hits_KC, counts_RK @ decided_KC, true_RC)
+            macro_R = macro_f1(_summed(counts_RK, hits_KC), _summed(counts_RK, decided_KC), true_RC)
             blocks[name].append((counts_RK @ right_K / len(carried_NC), macro_R))
     return {
         name: {
@@ -61,5 +63,15 @@ def _kinds(rows_NW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _draw(generator: np.random.Generator, kind_N: np.ndarray, kinds: int, resamples: int) -> np.ndarray:
     """How often each kind occurs in each of some resamples with replacement: (R, K) float64, exact whole numbers."""
-    draws = (generator.integers(len(kind_N), size=len(kind_N)) for _ in range(resamples))
-    return np.stack([np.bincount(kind_N[rows], minlength=kinds) for rows in draws]).astype(np.float64)
+    counts_RK = np.empty((resamples, kinds))
+    for counts_K in counts_RK:
+        counts_K[:] = np.bincount(kind_N[generator.integers(len(kind_N), size=len(kind_N))], minlength=kinds)
+    return counts_RK
+
+
+def _summed(counts_RK: np.ndarray, marks_KC: csr_array) -> np.ndarray:
+    """Documents of each resample that are marked for each class: (R, C), exact whole numbers in any order of adding.
+
+    In the usual order of memory, on which the last bits of means over classes depend.
+    """
+    return np.ascontiguousarray(counts_RK @ marks_KC)

@@ -1,5 +1,7 @@
 """Bootstrap intervals cover the truth as often as they say, and differences are paired."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
@@ -7,6 +9,7 @@ from sklearn.metrics import f1_score
 from pipeline.evaluation import intervals
 from pipeline.evaluation.decisions import carried
 from pipeline.evaluation.intervals import interval, resampled
+from pipeline.evaluation.scores import macro_f1
 
 
 def decisions(generator: np.random.Generator, labels: np.ndarray, accuracy: float) -> np.ndarray:
@@ -51,6 +54,37 @@ def test_differences_are_paired() -> None:
     low, high = interval(scores["one"]["accuracy"] - scores["other"]["accuracy"])
     assert 0 < low < 12 / 400 < high < 0.06
     assert interval(scores["one"]["accuracy"])[0] < interval(scores["other"]["accuracy"])[1]
+
+
+def many_classes(documents: int, classes: int, systems: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Documents with about three labels each, and systems that err about once a document."""
+    generator = np.random.default_rng(4)
+    truth = generator.random((documents, classes)) < 3 / classes
+    return truth, {f"{n}": truth ^ (generator.random(truth.shape) < 1 / classes) for n in range(systems)}
+
+
+def test_scores_of_many_classes_are_to_the_bit_those_of_plain_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intervals, "RESAMPLES", 60)
+    truth, systems = many_classes(200, 100, 3)
+    found = resampled(truth, systems)
+    draw = np.random.Generator(np.random.PCG64(intervals.SEED))
+    draws = [draw.integers(200, size=200) for _ in range(60)]
+    for name, decided in systems.items():
+        right, hits = (truth == decided).all(axis=1), truth & decided
+        for place, rows in enumerate(draws):
+            sums = (one[rows].sum(axis=0).astype(np.float64) for one in (hits, decided, truth))
+            assert found[name]["macro_f1"][place] == macro_f1(*sums)
+            assert found[name]["accuracy"][place] == right[rows].sum() / 200
+
+
+def test_memory_does_not_grow_with_documents_times_classes_times_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intervals, "RESAMPLES", 10)
+    truth, systems = many_classes(3000, 200, 12)
+    tracemalloc.start()
+    resampled(truth, systems)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * truth.size * len(systems) / 2, "a dense float64 matrix for each system is twice as much"
 
 
 def test_memory_blocks_change_nothing(monkeypatch) -> None:
