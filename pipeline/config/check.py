@@ -8,15 +8,16 @@ from pipeline.base.errors import UserError, suggest
 from pipeline.config.choices import SCHEMAS, Choices
 from pipeline.config.chosen import CHOICES, CONFIGS, FOLDERS, read_choices
 from pipeline.config.dataset import DatasetConfig
-from pipeline.config.finished import finished_model
+from pipeline.config.finished import Finished, finished_model
 from pipeline.config.language_model import PretrainConfig
 from pipeline.config.read import load, parse
-from pipeline.config.suitable import Reading, one_way, reading, unsuitable, wordless
+from pipeline.config.suitable import one_way, reading, unspannable, unsuitable, wordless
 from pipeline.config.summary import summary
 
 RAW = Path("data/raw")
 PRETRAINED = Path("data/pretrained")
 DATASETS = ("generic", "domain", "task")
+LANGUAGE_MODELS = ("pretrain", "finetune_lm")
 
 
 class Checked(NamedTuple):
@@ -43,9 +44,10 @@ def check_all(
     _check_raw_folders(choices, coming)
     _check_pretrained(choices, configs)
     _check_something_to_read(configs)
-    _check_lengths(choices, configs)
-    _check_objectives(choices, configs)
-    _check_dropouts(choices, configs)
+    networks = _networks(choices, configs)
+    _check_lengths(choices, configs, networks)
+    _check_objectives(choices, configs, networks)
+    _check_dropouts(choices, configs, networks)
 
     lines = {key: Checked(key, _path(key, getattr(choices, key)), summary(configs[key])) for key in FOLDERS}
     model = "not used" if choices.pretrained == "none" else "the language model to start from"
@@ -140,62 +142,65 @@ def _check_something_to_read(configs: Mapping[str, Any]) -> None:
         )
 
 
-def _check_lengths(choices: Choices, configs: Mapping[str, Any]) -> None:
-    """No stage may read further at once than the network has positions."""
-    shape = (configs["model"].max_positions, str(_file("model", choices.model)))
-    start: tuple[int, str] | None = shape
-    if configs["pretrain"].hub is not None:
-        start = None  # known when the model has been fetched; each stage looks again
-    elif configs["pretrain"].start != "scratch":
-        finished = finished_model(configs["pretrain"].start, PRETRAINED / choices.pretrained)
-        start = (finished.positions, str(finished.where))
+def _networks(choices: Choices, configs: Mapping[str, Any]) -> dict[str, Finished]:
+    """By stage that trains, what it trains: a finished model, or the shape in configs/model/, which has no weights yet.
+
+    Nothing is said of other stages, nor of a model of the hub, which is known when it has been fetched: the stages that
+    start from it look again.
+    """
+    model, pretrain = configs["model"], configs["pretrain"]
+    rates = {name: rate for name, rate in vars(model).items() if name.endswith("dropout")}
+    shape = Finished(model.max_positions, _file("model", choices.model), "forward", reading(model), rates)
+    start: Finished | None = shape
+    if pretrain.hub is not None:
+        start = None
+    elif pretrain.start != "scratch":
+        start = finished_model(pretrain.start, PRETRAINED / choices.pretrained)
     # The comparison without pretraining always has the shape of configs/model/.
-    for key, name, known in (
-        ("pretrain", "length", start),
-        ("finetune_lm", "length", start),
-        ("classifier", "chunk_tokens", start),
-        ("scratch", "chunk_tokens", shape),
-    ):
+    networks = {"pretrain": start, "finetune_lm": start, "classifier": start, "scratch": shape}
+    trains = {
+        "pretrain": pretrain.start == "scratch" and configs["generic"].path != "none",
+        "finetune_lm": configs["domain"].path != "none",
+    }
+    return {key: network for key, network in networks.items() if network is not None and trains.get(key, True)}
+
+
+def _check_lengths(choices: Choices, configs: Mapping[str, Any], networks: Mapping[str, Finished]) -> None:
+    """No stage may read further at once than the network has positions."""
+    for key, network in networks.items():
+        name = "length" if key in LANGUAGE_MODELS else "chunk_tokens"
         length = getattr(configs[key], name)
-        unread = key == "pretrain" and configs[key].start != "scratch"
-        if known is None or unread:
-            continue
-        positions, where = known
-        if length > positions:
+        if length > network.positions:
             raise UserError(
-                f"{_file(key, getattr(choices, key))}: `{name}: {length}` is longer than `max_positions: {positions}` "
-                f"of {where}; take at most {positions}"
+                f"{_file(key, getattr(choices, key))}: `{name}: {length}` is longer than `max_positions: "
+                f"{network.positions}` of {network.where}; take at most {network.positions}"
             )
 
 
-def _check_objectives(choices: Choices, configs: Mapping[str, Any]) -> None:
+def _check_objectives(choices: Choices, configs: Mapping[str, Any], networks: Mapping[str, Finished]) -> None:
     """A network can only be trained to do what its family allows."""
-    shape = (reading(configs["model"]), str(_file("model", choices.model)))
-    start: tuple[Reading, str] | None = shape
-    if configs["pretrain"].hub is not None:
-        start = None  # as with lengths
-    elif configs["pretrain"].start != "scratch":
-        finished = finished_model(configs["pretrain"].start, PRETRAINED / choices.pretrained)
-        start = (finished.reading, str(finished.where))
-    trained = {"pretrain": configs["pretrain"].start == "scratch", "finetune_lm": configs["domain"].path != "none"}
-    for key in (key for key, trains in trained.items() if trains):
-        if start and (reason := unsuitable(configs[key].objective, start[0])):
-            file = _file(key, getattr(choices, key))
-            raise UserError(f"{file}: `objective: {configs[key].objective}` does not fit {start[1]}: {reason}")
-        if start and configs[key].bag_of_words and (reason := wordless(start[0])):
-            file = _file(key, getattr(choices, key))
-            raise UserError(f"{file}: `bag_of_words` does not fit {start[1]}: {reason}; leave it 0")
-    if all(trained.values()) and {configs[key].objective for key in trained} == {"replaced_tokens"}:
+    for key, network in networks.items():
+        config, file = configs[key], _file(key, getattr(choices, key))
+        if key not in LANGUAGE_MODELS:
+            if config.causal is False and (reason := one_way(network.reading)):
+                raise UserError(f"{file}: `causal: false` does not fit {network.where}: {reason}; write `causal: auto`")
+            continue
+        if reason := unsuitable(config.objective, network.reading):
+            raise UserError(f"{file}: `objective: {config.objective}` does not fit {network.where}: {reason}")
+        if config.bag_of_words and (reason := wordless(network.reading)):
+            raise UserError(f"{file}: `bag_of_words` does not fit {network.where}: {reason}; leave it 0")
+        if config.objective == "spans" and (
+            reason := unspannable(config.mask_rate, config.span_length, config.length, network.positions)
+        ):
+            raise UserError(f"{file}: {reason}")
+    trained = [key for key in LANGUAGE_MODELS if key in networks]
+    if len(trained) == 2 and {configs[key].objective for key in trained} == {"replaced_tokens"}:
         _check_generator(choices, configs)
-    for key, known in (("classifier", start), ("scratch", shape)):
-        if known and configs[key].causal is False and (reason := one_way(known[0])):
-            file = _file(key, getattr(choices, key))
-            raise UserError(f"{file}: `causal: false` does not fit {known[1]}: {reason}; write `causal: auto`")
 
 
 def _check_generator(choices: Choices, configs: Mapping[str, Any]) -> None:
     """The generator that pretraining leaves is the one that goes on in the domain."""
-    made, wanted = (configs[key].generator_divisor for key in ("pretrain", "finetune_lm"))
+    made, wanted = (configs[key].generator_divisor for key in LANGUAGE_MODELS)
     if made != wanted:
         raise UserError(
             f"{_file('finetune_lm', choices.finetune_lm)}: `generator_divisor: {wanted}`, but the generator comes from "
@@ -203,26 +208,14 @@ def _check_generator(choices: Choices, configs: Mapping[str, Any]) -> None:
         )
 
 
-def _check_dropouts(choices: Choices, configs: Mapping[str, Any]) -> None:
+def _check_dropouts(choices: Choices, configs: Mapping[str, Any], networks: Mapping[str, Finished]) -> None:
     """`drop_mult` is one factor on all of the network's dropouts, and none can drop everything."""
-    rates = {name: rate for name, rate in vars(configs["model"]).items() if name.endswith("dropout")}
-    shape = (rates, str(_file("model", choices.model)))
-    start = shape
-    if configs["pretrain"].hub is not None:
-        start = ({}, "")  # as with lengths
-    elif configs["pretrain"].start != "scratch":
-        finished = finished_model(configs["pretrain"].start, PRETRAINED / choices.pretrained)
-        start = (finished.dropouts, str(finished.where))
-    for key, (dropouts, where) in (
-        ("pretrain", start),
-        ("finetune_lm", start),
-        ("classifier", start),
-        ("scratch", shape),
-    ):
+    for key, network in networks.items():
         factor = 1.0 if configs[key].drop_mult == "auto" else configs[key].drop_mult
-        name = max(dropouts, key=lambda name: dropouts[name], default="")
-        if name and dropouts[name] * factor >= 1:
+        name = max(network.dropouts, key=lambda name: network.dropouts[name], default="")
+        if name and network.dropouts[name] * factor >= 1:
             raise UserError(
-                f"{_file(key, getattr(choices, key))}: `drop_mult: {factor:g}` times `{name}: {dropouts[name]:g}` of "
-                f"{where} is not below 1; take less than {1 / dropouts[name]:g}"
+                f"{_file(key, getattr(choices, key))}: `drop_mult: {factor:g}` times `{name}: "
+                f"{network.dropouts[name]:g}` of {network.where} is not below 1; take less than "
+                f"{1 / network.dropouts[name]:g}"
             )

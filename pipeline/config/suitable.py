@@ -1,6 +1,7 @@
-"""Which networks each objective can train, and why not the others (no torch needed)."""
+"""Which networks each objective can train, on rows of which length, and why not the others (no torch needed)."""
 
 from collections.abc import Mapping
+from itertools import count
 from typing import Any, NamedTuple
 
 from pipeline.models.settings import LSTMSettings, ModelSettings, TransformerSettings
@@ -32,6 +33,7 @@ _UNSUITABLE: dict[str, dict[str, str]] = {
     },
 }
 OBJECTIVE_NAMES = tuple(_UNSUITABLE)
+MOST_SPANS = 99  # of a row: every span has a sentinel of the tokenizer's 100, and one more ends them
 BLIND_AHEAD = "with `positions: t5` a decoder cannot tell in which order the tokens after one stand"
 
 
@@ -73,6 +75,49 @@ def unsuitable(name: str, network: Reading) -> str | None:
         return f"{BLIND_AHEAD}; take rotary"
     if name == "prefix" and network.attention != "softmax":
         return f"`attention: {network.attention}` cannot see a part of its row both ways; take `attention: softmax`"
+    return None
+
+
+class SpanCounts(NamedTuple):
+    """What span corruption cuts a text of so many tokens into; all rows of a length alike."""
+
+    # Tokens that are taken out.
+    taken: int
+    # In so many spans.
+    spans: int
+
+    @property
+    def written(self) -> int:
+        """Tokens that the decoder reads and writes: each span behind a sentinel, and <bos> or a last sentinel."""
+        return self.taken + self.spans + 1
+
+
+def span_counts(rate: float, span_length: float, length: int) -> SpanCounts:
+    """How many of `length` tokens are taken out, for a share of them and a mean length of the spans."""
+    taken = min(max(1, round(rate * length)), length - 1)
+    return SpanCounts(taken, min(max(1, round(taken / span_length)), taken, length - taken))
+
+
+def unspannable(rate: float, span_length: float, length: int, positions: int | None = None) -> str | None:
+    """Why spans cannot be taken out of rows of this length, as a clause; None if they can.
+
+    positions: of the network, if they count as well.
+    """
+    if length < 2:
+        return "`objective: spans` needs a `length` of 2 at least: a token to take out and one to leave"
+    counts = span_counts(rate, span_length, length)
+    if counts.spans > MOST_SPANS:
+        longest = next(tokens for tokens in count(2) if span_counts(rate, span_length, tokens + 1).spans > MOST_SPANS)
+        return (
+            f"`length: {length}` makes {counts.spans} spans, but the {MOST_SPANS + 1} sentinels serve {MOST_SPANS}; "
+            f"take a lower `mask_rate`, a longer `span_length` or a `length` of at most {longest}"
+        )
+    if positions is not None and counts.written > positions:
+        return (
+            f"of `length: {length}` the decoder writes {counts.written} tokens ({counts.taken} in {counts.spans} "
+            f"spans), and the network has {positions} positions; take a lower `mask_rate`, a longer `span_length` or a "
+            "shorter `length`"
+        )
     return None
 
 

@@ -17,6 +17,7 @@ from pipeline.batches.streams import StreamPlan
 from pipeline.batches.windows import WindowPlan, read_windows, validation_starts
 from pipeline.config.hardware import HardwareConfig
 from pipeline.config.language_model import LanguageModelConfig
+from pipeline.config.suitable import unspannable
 from pipeline.interop.folders import COMPANION, save_language_model
 from pipeline.language_model.module import LanguageModelModule, perplexity
 from pipeline.language_model.samples import sample_texts
@@ -108,6 +109,9 @@ class LanguageModelRun:
             raise UserError(
                 f"`length: {self.config.length}` is longer than the model's `max_positions: {most}`; lower it"
             )
+        spans = (self.config.mask_rate, self.config.span_length, self.config.length)
+        if self.config.objective == "spans" and (reason := unspannable(*spans, most)):
+            raise UserError(reason)
         with processes(place):
             self._train(network, initialise, companion, place)
 

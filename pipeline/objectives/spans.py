@@ -3,27 +3,16 @@
 Raffel et al. 2020 (T5), sections 3.1.4 and 3.3.4; figure 2 shows an example.
 """
 
-from itertools import count
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
 from pipeline.base.errors import UserError
+from pipeline.config.suitable import SpanCounts, span_counts, unspannable
 from pipeline.objectives.example import Example
 from pipeline.objectives.noise import Purpose, choose
-from pipeline.text.specials import BOS, SENTINELS, SPECIALS
+from pipeline.text.specials import BOS, SPECIALS
 
 FIRST_SENTINEL = SPECIALS.index("<extra_0>")
-
-
-class Counts(NamedTuple):
-    """What a text of so many tokens is cut into."""
-
-    # Tokens that are taken out.
-    taken: int
-    # In so many spans.
-    spans: int
 
 
 class Spans:
@@ -47,8 +36,7 @@ class Spans:
         Raises:
             UserError: if there are not enough sentinels for so many tokens, or fewer than two tokens.
         """
-        counts = self.counts(length)
-        return counts.taken + counts.spans + 1
+        return self.counts(length).written
 
     def examples(self, windows_BT1: Tensor, seeds_B: Tensor) -> list[Example]:
         """One example of all rows; `UserError` as `targets`."""
@@ -75,21 +63,11 @@ class Spans:
 
     measured = examples
 
-    def counts(self, length: int) -> Counts:
+    def counts(self, length: int) -> SpanCounts:
         """How many of `length` tokens are taken out, and in how many spans; `UserError` as `targets`."""
-        if length < 2:
-            raise UserError("`objective: spans` needs a `length` of 2 at least: a token to take out and one to leave")
-        if (counts := self._counts(length)).spans < SENTINELS:
-            return counts
-        longest = next(tokens for tokens in count(2) if self._counts(tokens + 1).spans >= SENTINELS)
-        raise UserError(
-            f"`length: {length}` makes {counts.spans} spans, but the {SENTINELS} sentinels serve {SENTINELS - 1}; "
-            f"take a lower `mask_rate`, a longer `span_length` or a `length` of at most {longest}"
-        )
-
-    def _counts(self, length: int) -> Counts:
-        taken = min(max(1, round(self.rate * length)), length - 1)
-        return Counts(taken, min(max(1, round(taken / self.span_length)), taken, length - taken))
+        if reason := unspannable(self.rate, self.span_length, length):
+            raise UserError(reason)
+        return span_counts(self.rate, self.span_length, length)
 
     def _taken(self, seeds_B: Tensor, length: int) -> Tensor:
         """True at the tokens that are taken out: bool (B, length)."""

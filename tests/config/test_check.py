@@ -49,6 +49,7 @@ def away(path: str) -> Callable[[], None]:
     return lambda: Path(path).rename("elsewhere") and None
 
 
+SPANS = "objective: spans\nmask_rate: 0.5\nspan_length: 1.0"
 FROM_FOLDER = choose(pretrain="from_folder", pretrained="colleague")
 
 WRONG = [
@@ -91,6 +92,7 @@ WRONG = [
     ),
     (
         both(
+            choose(domain="corpus"),
             edit("configs/model/small.yaml", "layers", "dropout: 0.25\nlayers"),
             edit("configs/finetune_lm/short.yaml", "length", "drop_mult: 4\nlength"),
         ),
@@ -190,7 +192,7 @@ WRONG = [
         ),
     ),
     (
-        edit("configs/finetune_lm/short.yaml", "length: 64", "length: 256"),
+        both(choose(domain="corpus"), edit("configs/finetune_lm/short.yaml", "length: 64", "length: 256")),
         (
             "configs/finetune_lm/short.yaml: `length: 256` is longer than `max_positions: 128` of "
             "configs/model/small.yaml; take at most 128"
@@ -294,6 +296,29 @@ WRONG = [
             "an LSTM reads one way; write `causal: auto`"
         ),
     ),
+    # Spans: half of 128 tokens, one by one, are 129 with <bos>; and a row of 256 has no sentinels for so many.
+    (
+        both(
+            edit("configs/model/small.yaml", "layers", "family: encoder_decoder\nlayers"),
+            edit("configs/pretrain/short.yaml", "length: 64", f"length: 128\n{SPANS}"),
+        ),
+        (
+            "configs/pretrain/short.yaml: of `length: 128` the decoder writes 129 tokens (64 in 64 spans), and the "
+            "network has 128 positions; take a lower `mask_rate`, a longer `span_length` or a shorter `length`"
+        ),
+    ),
+    (
+        both(
+            choose(domain="corpus", model="large"),
+            edit("configs/model/large.yaml", "layers", "family: encoder_decoder\nlayers"),
+            edit("configs/pretrain/short.yaml", "length: 64", "length: 64\nobjective: spans"),
+            edit("configs/finetune_lm/short.yaml", "length: 64", f"length: 256\n{SPANS}"),
+        ),
+        (
+            "configs/finetune_lm/short.yaml: `length: 256` makes 128 spans, but the 100 sentinels serve 99; take a "
+            "lower `mask_rate`, a longer `span_length` or a `length` of at most 199"
+        ),
+    ),
 ]
 
 
@@ -321,6 +346,20 @@ def test_a_finished_model_needs_no_corpus_and_no_length_of_the_pretrain_config()
 def test_without_a_generic_corpus_the_domain_is_enough() -> None:
     choose(generic="none")()
     replace_in(CHOICES, "domain: none", "domain: corpus")
+    check_all()
+
+
+@pytest.mark.parametrize(("key", "data"), [("pretrain", "generic"), ("finetune_lm", "domain")])
+@pytest.mark.parametrize(
+    "lines", ["length: 256", "length: 64\nobjective: masked", "length: 64\ndrop_mult: 9", f"length: 64\n{SPANS}"]
+)
+def test_a_stage_that_will_not_train_is_asked_nothing(key: str, data: str, lines: str) -> None:
+    choose(domain="corpus")()
+    edit("configs/model/small.yaml", "layers", "dropout: 0.25\nlayers")()
+    edit(f"configs/{key}/short.yaml", "length: 64", lines)()
+    with pytest.raises(UserError, match=f"configs/{key}/short.yaml: "):
+        check_all()
+    choose(**{data: "none"})()
     check_all()
 
 

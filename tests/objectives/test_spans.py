@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pipeline.base.errors import UserError
+from pipeline.config.suitable import MOST_SPANS, unspannable
 from pipeline.objectives.example import Example
 from pipeline.objectives.noise import Purpose
 from pipeline.objectives.spans import FIRST_SENTINEL, Spans, _divide
@@ -117,3 +118,14 @@ def test_too_long_a_window_says_how_long_it_may_be(rate, span_length) -> None:
 def test_one_token_cannot_be_corrupted() -> None:
     with pytest.raises(UserError, match="a `length` of 2 at least"):
         Spans().targets(1)
+
+
+def test_checking_counts_the_sentinels_that_tokenizers_have() -> None:
+    assert MOST_SPANS == SENTINELS - 1
+
+
+@pytest.mark.parametrize(("rate", "span_length", "length"), [(0.15, 3.0, 200), (0.5, 1.0, 120), (0.9, 2.0, 50)])
+def test_checking_counts_the_tokens_that_the_decoder_reads(rate, span_length, length) -> None:
+    read = corrupted(windows(2, length), Spans(rate, span_length)).inputs_BT.size(1)
+    assert unspannable(rate, span_length, length, read) is None
+    assert f"the decoder writes {read} tokens" in (unspannable(rate, span_length, length, read - 1) or "")
