@@ -2,7 +2,8 @@
 
 A study's graph is benchmarks/STUDY/study.yaml, a dvc.yaml under another name. DVC reads every dvc.yaml of a repository
 at each of its commands, and the hundreds of rows of the studies would cost each of them seconds; so the graphs stand
-under DVC's own name while this command runs, and no longer.
+under DVC's own name while this command runs, and no longer. Of several such commands at once the last to end takes them
+away.
 
 With `--jobs 4` four processes make rows at once, each on its share of the processors: networks this small train faster
 four times on one thread than one after the other on four. What rows share is made first, by all processors.
@@ -11,7 +12,6 @@ four times on one thread than one after the other on four. What rows share is ma
 import argparse
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,13 +19,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import IO
 
 from benchmarks.common import ROOT
 from pipeline.base.errors import UserError, suggest
+from pipeline.base.files import write_bytes
 from pipeline.base.process import run_stage
 from pipeline.base.processors import usable_processors
 
 STUDIES = ("low_shot", "ablations")
+USERS = ".benchmarks/studies/users"  # who runs a study holds a lock of it, which is let go however the process ends
 ROW = re.compile(r"@.*-\d+$")
 AFTER_ROWS = ("gather", "figure", "draw")  # how the names of stages begin that read rows
 
@@ -33,14 +36,31 @@ AFTER_ROWS = ("gather", "figure", "draw")  # how the names of stages begin that 
 @contextmanager
 def shown(root: Path = ROOT) -> Iterator[None]:
     """Let DVC see the studies' graphs; together, as one uses what the other makes."""
-    graphs = {root / "benchmarks" / study / "study.yaml" for study in STUDIES}
+    graphs = [root / "benchmarks" / study / "study.yaml" for study in STUDIES]
+    (root / USERS).parent.mkdir(parents=True, exist_ok=True)
+    with (root / USERS).open("a") as users:
+        _lock(users, alone=False)  # waits no longer than another takes the graphs away
+        try:
+            for graph in graphs:
+                write_bytes(graph.with_name("dvc.yaml"), graph.read_bytes())  # at once: another may be reading it
+            yield
+        finally:
+            if _lock(users, alone=True):
+                for graph in graphs:
+                    graph.with_name("dvc.yaml").unlink(missing_ok=True)
+
+
+def _lock(users: IO[str], *, alone: bool) -> bool:
+    """Hold a lock that others may hold too, until the file is closed; or, `alone`, hold it if nobody else does."""
     try:
-        for graph in graphs:
-            shutil.copyfile(graph, graph.with_name("dvc.yaml"))
-        yield
-    finally:
-        for graph in graphs:
-            graph.with_name("dvc.yaml").unlink(missing_ok=True)
+        import fcntl
+
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+    except ImportError:
+        return True  # no advisory locks on this system (Windows)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def targets(study: str, stages: Sequence[str]) -> list[str]:

@@ -1,6 +1,8 @@
 """Promise: a study's graph has a stage for every row that params name, and reruns it for its own sake alone."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,22 +122,45 @@ def test_all_tasks_hold_their_documents_out_of_the_generic_corpus(graph: Any) ->
     assert set(said["corpora"]) <= set(said["sources"])
 
 
-def test_dvc_sees_the_rows_only_while_a_study_runs(tmp_path: Path) -> None:
-    """Else every command of DVC would read hundreds of stages."""
+@pytest.fixture
+def studies(tmp_path: Path) -> Path:
+    """A repository with an empty graph of each study."""
     for study in STUDIES:
         (tmp_path / "benchmarks" / study).mkdir(parents=True)
         (tmp_path / "benchmarks" / study / "study.yaml").write_text("stages: {}", encoding="utf-8")
+    return tmp_path
+
+
+def test_dvc_sees_the_rows_only_while_a_study_runs(studies: Path) -> None:
+    """Else every command of DVC would read hundreds of stages."""
 
     def stopped() -> None:
-        with shown(tmp_path):
-            assert len(list(tmp_path.rglob("dvc.yaml"))) == len(STUDIES)
+        with shown(studies):
+            assert len(list(studies.rglob("dvc.yaml"))) == len(STUDIES)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         stopped()
-    assert not list(tmp_path.rglob("dvc.yaml"))
+    assert not list(studies.rglob("dvc.yaml"))
     with pytest.raises(UserError, match="low_shot"):
         targets("low_shots", [])
+
+
+def test_of_two_studies_at_once_the_last_to_end_takes_the_graphs_away(studies: Path) -> None:
+    """In two processes, the first of which is the first to end: killed, or at its own end."""
+    begin = f"from pathlib import Path; from benchmarks.studies.repro import shown; run = shown(Path({str(studies)!r}))"
+    words = [sys.executable, "-c", f"{begin}\nwith run: print('shown', flush=True); input()"]
+    for how in ("killed", "ended"):
+        with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+            assert first.stdout is not None
+            assert first.stdout.readline() == "shown\n"
+            with shown(studies):
+                if how == "killed":
+                    first.kill()
+                first.communicate("\n")
+                assert (first.returncode == 0) == (how == "ended")
+                assert len(list(studies.rglob("dvc.yaml"))) == len(STUDIES)
+            assert not list(studies.rglob("dvc.yaml"))
 
 
 @pytest.mark.parametrize("study", STUDIES)
