@@ -15,6 +15,7 @@ from pipeline.base.errors import UserError, suggest
 from pipeline.base.files import COMPRESSED, endings, whole_folder, write_text
 from pipeline.cli.use import rewrite
 from pipeline.config.check import check_all
+from pipeline.config.choices import NAME
 from pipeline.config.chosen import CHOICES, CONFIGS, read_choices
 from pipeline.config.dataset import DatasetConfig, Given
 from pipeline.config.read import parse
@@ -154,7 +155,7 @@ def _format(files: dict[Given, Path], suffixes: dict[Given, str]) -> str:
 
 
 def _check_name(name: str) -> None:
-    if not re.fullmatch(r"[a-zA-Z0-9]\w*(-\w+)*", name, flags=re.ASCII):
+    if not NAME.fullmatch(name):
         raise UserError(f'"{name}" cannot be a file name everywhere; give one of letters, digits and _ with `--name`')
     for path in (DATASETS / f"{name}.yaml", RAW / name):
         if path.exists():

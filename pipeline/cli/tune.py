@@ -1,13 +1,13 @@
 """`ulmfit tune`: try a few settings of the classifier by cross-validation, and write the best as a config."""
 
 import argparse
-import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from pipeline.base.errors import UserError
+from pipeline.config.choices import NAME
 from pipeline.config.chosen import CONFIGS, FOLDERS, choice, chosen
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.planning.made import read_by, require_made
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     chosen("classifier", ClassifierConfig)
     name = args.name or f"tuned_{choice('task')}"
     path = CONFIGS / FOLDERS["classifier"] / f"{name}.yaml"
-    if not re.fullmatch(r"[a-zA-Z0-9]\w*(-\w+)*", name, flags=re.ASCII):
+    if not NAME.fullmatch(name):
         raise UserError(f'--name "{name}" cannot be a file name everywhere; take letters, digits and _')
     if path.exists() and not args.force:
         raise UserError(f"{path}: is there already; choose another name with --name, or overwrite it with --force")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.base.errors import UserError, suggest
-from pipeline.config.choices import SCHEMAS, Choices
+from pipeline.config.choices import NAME, SCHEMAS, Choices
 from pipeline.config.chosen import CHOICES, CONFIGS, FOLDERS, read_choices
 from pipeline.config.dataset import DatasetConfig
 from pipeline.config.finished import Finished, finished_model
@@ -38,6 +38,7 @@ def check_all(
     """
     choices = parse(Choices, dict(read_choices() if values is None else values), str(CHOICES))
     coming = coming or {}
+    _check_names(choices)
     configs = {key: _load(key, getattr(choices, key), coming) for key in FOLDERS}
 
     _check_task(choices, configs)
@@ -72,6 +73,19 @@ def _file(key: str, name: str) -> Path:
         known = (file.stem for file in path.parent.glob("*.yaml"))
         raise UserError(f"{CHOICES}: `{key}: {name}` has no file {path}; {suggest(name, known)}")
     return path
+
+
+def _check_names(choices: Choices) -> None:
+    """Names stand in commands that DVC has a shell run."""
+    for key in (*FOLDERS, "pretrained"):
+        name = getattr(choices, key)
+        if not NAME.fullmatch(name):
+            place = PRETRAINED / name if key == "pretrained" else _path(key, name)
+            also = f" and {RAW / name}" if key in DATASETS else ""
+            raise UserError(
+                f"{CHOICES}: `{key}: {name}` cannot stand in a command; rename {place}{also}, with letters, digits, _ "
+                "and a - between them alone"
+            )
 
 
 def _check_task(choices: Choices, configs: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """`configs/config.yaml`: which file each stage uses. The only place where alternatives are chosen."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ from pipeline.config.self_train import SelfTrainConfig
 from pipeline.config.tokenizer import TokenizerConfig
 from pipeline.models.settings import settings_schema
 
+# Of what a choice names: it stands in file names and in the commands of stages, which a shell reads.
+NAME = re.compile(r"[a-zA-Z0-9]\w*(-\w+)*", re.ASCII)
 Direction = Literal["forward", "backward"]
 
 

@@ -1,5 +1,6 @@
 """`check` finds what would fail later: choices without a file, folders that are missing, files that do not fit."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,6 +75,20 @@ WRONG = [
             'configs/config.yaml: unknown key `hardwares`; did you mean "hardware"? (there is: blend, classifier, '
             "directions, domain, finetune_lm, generic, hardware, model, pretrain, pretrained, scratch, self_train, "
             "task, tokenizer)"
+        ),
+    ),
+    (
+        choose(task="my task"),
+        (
+            "configs/config.yaml: `task: my task` cannot stand in a command; rename configs/dataset/my task.yaml and "
+            "data/raw/my task, with letters, digits, _ and a - between them alone"
+        ),
+    ),
+    (
+        choose(model="../small"),
+        (
+            "configs/config.yaml: `model: ../small` cannot stand in a command; rename configs/model/../small.yaml, "
+            "with letters, digits, _ and a - between them alone"
         ),
     ),
     (choose(task="3"), "configs/config.yaml: `task: 3` is not allowed; it should be text"),
@@ -361,6 +376,14 @@ def test_a_stage_that_will_not_train_is_asked_nothing(key: str, data: str, lines
         check_all()
     choose(**{data: "none"})()
     check_all()
+
+
+@pytest.mark.parametrize("key", [key for key in Choices.__dataclass_fields__ if key != "directions"])
+@pytest.mark.parametrize("name", ["a b", "a;b", "$(a)", "-a", "a/b", "größe"])
+def test_a_name_that_a_shell_could_misread_is_refused_on_every_line(key: str, name: str) -> None:
+    with pytest.raises(UserError, match=f"`{key}: {re.escape(name)}` cannot stand in a command; rename ") as caught:
+        check_all({**{key: choice(key) for key in Choices.__dataclass_fields__}, key: name})
+    assert "\n" not in str(caught.value)
 
 
 def test_other_choices_can_be_tried_without_being_written() -> None:
