@@ -5,76 +5,72 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from pipeline.base.files import read_json, write_json
 from pipeline.base.process import run_stage
-from pipeline.base.processors import usable_processors
-from pipeline.base.progress import track
 from pipeline.classifier.data import Task
+from pipeline.classifier.student import Unlabelled
 from pipeline.config.blend import FOLDER, BlendConfig
 from pipeline.config.chosen import choice, chosen
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.hardware import HardwareConfig
 from pipeline.evaluation.decisions import carried
 from pipeline.inference.held_out import HeldOut
-from pipeline.inference.predictor import Predictor
+from pipeline.inference.judging import judge_in_parts
+from pipeline.inference.predictor import Predictor, said
 from pipeline.inference.together import remember
 from pipeline.linear.artifact import Blend, save_blend
 from pipeline.linear.blend import Judged, Weights
-from pipeline.linear.classifier import NgramClassifier
-from pipeline.linear.held_out import held_out
 from pipeline.linear.learners import Learners
-from pipeline.linear.selection import enough, folds
+from pipeline.linear.selection import alike, enough, folds
 from pipeline.text.prepared import read_labels, read_texts
+from pipeline.training.place import Place
 from pipeline.training.run import this_rank
 
 CLASSIFIER, TASK, TOKENS = Path("models/classifier"), Path("data/prepared/task"), Path("data/tokens/task")
+DOMAIN = Path("data/prepared/domain/train.parquet")
 
 
 def main() -> None:
     """Write models/classifier/blend, and to results/blend what it was weighed by."""
     config, task = chosen("blend", BlendConfig), read_json(TASK / "labels.json")
     beside, (texts, given) = (tuple(task["labels"]), tuple(choice("directions"))), part("train")
-    if config.weight == "none" or not enough(given):
+    held_texts, held = part("validation")
+    by_validation = len(held) >= config.enough
+    if config.weight == "none" or not (by_validation or enough(given, alike(texts))):
         why = "`weight: none`" if config.weight == "none" else "too few labels to hold any out"
         write(Blend(*beside, Weights(), {}), {"judged_by": why, "documents": 0}, f"the network alone: {why}")
         return
 
-    learners = Learners.open(task, Path("models/lsa"), Path("data/prepared/domain/train.parquet"))
-
-    whole: dict[str, NgramClassifier] = {}
-    held_texts, held = part("validation")
-    if len(held) >= config.enough:
-        for names in track(learners.groups, "linear models", len(learners.groups)):
-            whole |= learners.fit(names, texts, given)
+    learners = Learners.open(task, Path("models/lsa"), DOMAIN)
+    begins = config.documents if learners.unlabelled else 0  # what naive Bayes with EM begins from
+    some = Unlabelled.among(DOMAIN, [*texts, *held_texts], begins).texts if begins else []
+    (guess,) = learners.guesses(some, [networks_on(some)]) if some else [None]
+    if by_validation:
+        whole = learners.fit_all(learners.groups, texts, given, guess)
         linear = {name: one.predict_proba(held_texts) for name, one in whole.items()}
         judged = Judged(f"{len(held):,} validation documents", held, networks_on(held_texts), linear)
     else:
-        judged = judge_in_parts(config, texts, given, learners)
+        parts = folds(given, config.folds, config.seed, alike(texts))
+        recipe = chosen("classifier", ClassifierConfig), chosen("hardware", HardwareConfig)
+        tasks = {one: Task.open(TASK, TOKENS, reverse=one == "backward") for one in choice("directions")}
+        starts = [(Path("models/domain") / one, task) for one, task in tasks.items()]
+        judged = judge_in_parts(HeldOut(*recipe, texts, parts, beside=some), starts, given, learners)
+        whole = learners.fit_all([tuple(judged.weights().linear)], texts, given, guess)
     weights, losses = judged.weights(), judged.losses()
-    about = {"judged_by": judged.by, "documents": len(judged.labels), "log_loss": losses}
-    whole = whole or learners.fit(tuple(weights.linear), texts, given)
     blend = Blend(*beside, weights, {name: whole[name] for name in weights.linear})
     said = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
+    about = {"judged_by": judged.by, "documents": len(judged.labels), "log_loss": losses}
     write(blend, about, f"linear share {weights.linear_share:.2f}, judged by {judged.by}; log loss: {said}")
 
 
 def networks_on(texts: list[str]) -> np.ndarray:
     """Mean probabilities (N, C) of the finished classifiers."""
-    return np.mean([Predictor.load(CLASSIFIER / one).predict_proba(texts) for one in choice("directions")], axis=0)
-
-
-def judge_in_parts(config: BlendConfig, texts: list[str], given: np.ndarray, learners: Learners) -> Judged:
-    """Each part of the training documents is predicted by models that were trained on the others."""
-    parts = folds(given, config.folds, config.seed)
-    linear = held_out(learners, texts, given, parts, usable_processors())
-    trainings = HeldOut(chosen("classifier", ClassifierConfig), chosen("hardware", HardwareConfig), texts, parts)
-    networks = []
-    for direction in choice("directions"):
-        task = Task.open(TASK, TOKENS, reverse=direction == "backward")
-        networks.append(trainings.of_network(Path("models/domain") / direction, task))
-    by = f"{len(parts)}-fold cross-validation on {len(texts):,} documents"
-    return Judged(by, given, np.mean(networks, axis=0), linear)
+    place = Place(chosen("hardware", HardwareConfig), "fp32")
+    torch.set_num_threads(place.threads)
+    folders = [CLASSIFIER / one for one in choice("directions")]
+    return np.mean([said(Predictor.load(one, device=place.device), texts, str(one)) for one in folders], axis=0)
 
 
 def part(name: str) -> tuple[list[str], np.ndarray]:

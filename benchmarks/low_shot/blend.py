@@ -9,23 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.low_shot.documents import given, scored
+from benchmarks.low_shot.documents import blend_config, given, scored, unlabelled
 from benchmarks.low_shot.linear import learners
 from benchmarks.low_shot.network import settings
-from benchmarks.low_shot.paths import TOKENS, home, params, row, start, task
+from benchmarks.low_shot.paths import TOKENS, home, row, start, task
 from benchmarks.studies.labelled import ALL, Labelled
 from benchmarks.studies.networks import PLACE, opened
-from benchmarks.studies.recipes import recipe
 from benchmarks.studies.rows import read_said, timed, write_row
 from pipeline.base.process import run_stage
-from pipeline.base.processors import usable_processors
-from pipeline.config.blend import BlendConfig
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.read import parse
 from pipeline.inference.held_out import HeldOut
+from pipeline.inference.judging import judge_in_parts
 from pipeline.linear.blend import Judged, Weights
-from pipeline.linear.held_out import held_out
-from pipeline.linear.selection import enough, folds
+from pipeline.linear.classifier import NgramClassifier
+from pipeline.linear.em_naive_bayes import MANY
+from pipeline.linear.selection import alike, enough, folds
+
+TAUGHT = "taught"  # what naive Bayes of the blend says of the test sample, in its row
 
 
 def main(corpus: str, labels: str, begins: str, seed: str) -> None:
@@ -37,8 +38,12 @@ def main(corpus: str, labels: str, begins: str, seed: str) -> None:
     unseen: dict[str, np.ndarray] = {}
 
     def blended() -> np.ndarray:
-        if labels != ALL and not enough(labelled.train.labels):
+        if labels != ALL and not enough(labelled.train.labels, alike(labelled.train.texts)):
             return network[begins]
+        taught = taught_by(network["unlabelled"], labelled, corpus)
+        linear[MANY] = unseen[TAUGHT] = taught.predict_proba(test.texts)
+        if labels == ALL:
+            linear[f"validation {MANY}"] = taught.predict_proba(labelled.validation.texts)
         if labels == ALL:
             said_of = {name: linear[f"validation {name}"] for name in learners(corpus, labelled).names}
             judged = Judged("the validation part", labelled.validation.labels, network["validation"], said_of)
@@ -57,16 +62,23 @@ def main(corpus: str, labels: str, begins: str, seed: str) -> None:
     write_row(row("blend", corpus, labels, seed), about, test.labels, {"blend": said}, unseen)
 
 
+def taught_by(network_MC: np.ndarray, labelled: Labelled, corpus: str) -> NgramClassifier:
+    """Naive Bayes with many steps of EM, which begins from what the network says of unlabelled documents."""
+    trains, some = learners(corpus, labelled), unlabelled(corpus, labelled, blend_config().documents)
+    (guess,) = trains.guesses(some.texts, [network_MC])
+    return trains.fit([MANY], labelled.train.texts, labelled.train.labels, guess=guess)[MANY]
+
+
 def in_parts(labelled: Labelled, corpus: str, labels: str, begins: str, seed: int) -> Judged:
     """Each part of the labelled documents, judged by models of the others."""
-    config = parse(BlendConfig, recipe("blend", params()["blend"]), "blend")
+    config = blend_config()
     classifier = parse(ClassifierConfig, settings(corpus, labels, begins, seed), "classifier")
-    parts, train = folds(labelled.train.labels, config.folds, config.seed), labelled.train
-    linear = held_out(learners(corpus, labelled), train.texts, train.labels, parts, usable_processors())
+    train = labelled.train
+    parts = folds(train.labels, config.folds, config.seed, alike(train.texts))
     documents = opened(task(corpus), home(corpus) / TOKENS / "task", labelled.rows)
-    trainings = HeldOut(classifier, PLACE.hardware, train.texts, parts)
-    network_NC = trainings.of_network(start(corpus, begins), documents)
-    return Judged(f"{len(parts)} parts", train.labels, network_NC, linear)
+    some = unlabelled(corpus, labelled, config.documents).texts
+    trainings = HeldOut(classifier, PLACE.hardware, train.texts, parts, beside=some)
+    return judge_in_parts(trainings, [(start(corpus, begins), documents)], train.labels, learners(corpus, labelled))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.low_shot.documents import given, scored
-from benchmarks.low_shot.paths import SCRATCH, TOKENS, home, params, row, task
+from benchmarks.low_shot.documents import blend_config, given, scored, unlabelled
+from benchmarks.low_shot.paths import DOMAIN_ALL, SCRATCH, TOKENS, home, params, row, task
 from benchmarks.low_shot.paths import start as folder_of
 from benchmarks.studies.labelled import ALL
 from benchmarks.studies.networks import fresh, opened, pretrained, trained, vocabulary_of
@@ -17,6 +17,8 @@ from benchmarks.studies.recipes import recipe
 from benchmarks.studies.rows import timed, write_row
 from pipeline.base.process import run_stage
 from pipeline.inference.predictor import Predictor
+
+BLENDED = ("domain", DOMAIN_ALL)  # the starts that linear models stand beside
 
 
 def main(corpus: str, labels: str, start: str, seed: str) -> None:
@@ -31,6 +33,9 @@ def main(corpus: str, labels: str, start: str, seed: str) -> None:
     said = timed(network)
     # With all labels the blend is judged by the validation part, as the pipeline's is.
     more = {"validation": made[0].predict_proba(labelled.validation.texts)} if labels == ALL else {}
+    if start in BLENDED:  # what the blend's naive Bayes begins from
+        some = unlabelled(corpus, labelled, blend_config().documents)
+        more["unlabelled"] = made[0].predict_proba(some.texts)
     about = {"corpus": corpus, "labels": labels, "start": start, "seed": int(seed), "train": len(labelled.train)}
     write_row(row(start, corpus, labels, seed), about, test.labels, {start: said}, more)
 

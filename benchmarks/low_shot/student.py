@@ -6,16 +6,16 @@ anew. `student` is that alone, `taught` the two of them as one.
 
 import numpy as np
 
-from benchmarks.low_shot.documents import given, scored
+from benchmarks.low_shot.documents import blend_config, given, scored, unlabelled
 from benchmarks.low_shot.linear import learners
 from benchmarks.low_shot.network import classifier, settings
-from benchmarks.low_shot.paths import DOMAIN, TOKENS, home, params, row, start, task
+from benchmarks.low_shot.paths import TOKENS, home, params, row, start, task
 from benchmarks.studies.labelled import Labelled
 from benchmarks.studies.networks import PLACE, opened, pretrained, trained
 from benchmarks.studies.recipes import recipe
 from benchmarks.studies.rows import Said, read_row, read_said, timed, write_row
 from pipeline.base.process import run_stage
-from pipeline.classifier.student import Unlabelled, taught
+from pipeline.classifier.student import taught
 from pipeline.config.read import parse
 from pipeline.config.self_train import SelfTrainConfig
 from pipeline.inference.predictor import Predictor
@@ -28,12 +28,12 @@ def main(corpus: str, labels: str, begins: str, seed: str) -> None:
     """Train on what the finished row of the blend says of the corpus's text, keep what the student says of the test."""
     labelled, test = given(corpus, labels, seed), scored(corpus)
     config = parse(SelfTrainConfig, recipe("self_train", params()["self_train"]), "self_train")
-    unlabelled = Unlabelled.among(home(corpus) / DOMAIN / "train.parquet", labelled.train.texts, config.documents)
+    some = unlabelled(corpus, labelled, config.documents)
 
     def student() -> np.ndarray:
-        said_NC = teacher(labelled, corpus, labels, begins, seed).predict_proba(unlabelled.texts)
+        said_NC = teacher(labelled, corpus, labels, begins, seed).predict_proba(some.texts)
         known = opened(task(corpus), home(corpus) / TOKENS / "task", labelled.rows)
-        documents = taught(known, TokenCorpus(home(corpus) / TOKENS / "domain/train"), unlabelled.rows, said_NC)
+        documents = taught(known, TokenCorpus(home(corpus) / TOKENS / "domain/train"), some.rows, said_NC)
         again = settings(corpus, labels, begins, int(seed)) | {"epochs": config.epochs}
         title = f"low_shot student-{corpus}-{labels}-{seed}"
         return trained(pretrained(start(corpus, begins)), documents, again, title).predict_proba(test.texts)
@@ -42,7 +42,7 @@ def main(corpus: str, labels: str, begins: str, seed: str) -> None:
     said_NC = read_said(row("blend", corpus, labels, seed))["blend"]
     both = Said(judged(corpus, labels, seed).with_student(alone.test_NC, said_NC, False), alone.seconds)
     about = {"corpus": corpus, "labels": labels, "start": begins, "seed": int(seed), "train": len(labelled.train)}
-    about["unlabelled"] = len(unlabelled.texts)
+    about["unlabelled"] = len(some.texts)
     write_row(row("student", corpus, labels, seed), about, test.labels, {"student": alone, "taught": both})
 
 
@@ -51,7 +51,9 @@ def teacher(labelled: Labelled, corpus: str, labels: str, begins: str, seed: str
     network = classifier(labelled.rows, corpus, labels, begins, int(seed))
     weights = judged(corpus, labels, seed)
     trains, given_by = learners(corpus, labelled), labelled.train
-    linear = trains.fit(tuple(weights.linear), given_by.texts, given_by.labels)
+    some = unlabelled(corpus, labelled, blend_config().documents).texts
+    (guess,) = trains.guesses(some, [network.predict_proba(some)])
+    linear = trains.fit(tuple(weights.linear), given_by.texts, given_by.labels, guess=guess)
     members = [member for member, _ in network.members]
     blend = Blend(labelled.classes, tuple(network.directions), weights, linear)
     return Predictor(members, blend, device=PLACE.device, precision="auto")

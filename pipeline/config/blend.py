@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.config.numbers import Count, Seed
+from pipeline.config.numbers import Count, CountOrNone, Seed
 
 FOLDER = "blend"  # of the finished blend, in models/classifier beside the folders of the directions
 
@@ -22,3 +22,6 @@ class BlendConfig:
     folds: Annotated[int, Field(ge=2)] = 5
     # Of the parts.
     seed: Seed = 1
+    # Unlabelled documents of the domain, spread evenly over it, that the network labels for naive Bayes with many steps
+    # of EM to begin from. 0: it begins from what the regression on latent directions says.
+    documents: CountOrNone = 4000

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from pipeline.classifier.network import classifier_network
 from pipeline.classifier.train import ClassifierTraining
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.hardware import HardwareConfig
-from pipeline.inference.predictor import Predictor
+from pipeline.inference.predictor import Predictor, said
 from pipeline.interop.folders import load_language_model
 from pipeline.training.resume import FOLDER, ResumeFolder, weights_digest
 from pipeline.training.run import this_rank
@@ -35,21 +36,25 @@ class HeldOut:
     purpose: str = "blend"
     # Folder of the resume folders.
     resume: Path = FOLDER
+    # Unlabelled texts that the network of every fold labels too.
+    beside: Sequence[str] = ()
 
-    def of_network(self, language_model: Path, task: Task) -> np.ndarray:
-        """Probabilities (N, C) of the texts by the network in one direction.
+    def of_network(self, language_model: Path, task: Task) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Probabilities by the network in one direction: of the texts (N, C), and by each fold those `beside` (M, C).
 
         A fold that was finished, or begun, before the stage was killed is not trained again.
         """
-        found_NC = np.zeros((len(self.texts), len(task.labels)))
+        found_NC, beside = np.zeros((len(self.texts), len(task.labels))), []
         with ExitStack() as stack:
             for number, (_, held_N) in enumerate(self.folds):
-                found_NC[held_N] = stack.enter_context(self.of_fold(number, language_model, task))
-        return found_NC
+                said = stack.enter_context(self.of_fold(number, language_model, task))
+                found_NC[held_N] = said[: len(held_N)]
+                beside.append(said[len(held_N) :])
+        return found_NC, beside
 
     @contextmanager
     def of_fold(self, number: int, language_model: Path, task: Task) -> Iterator[np.ndarray]:
-        """Probabilities (M, C) of the texts that one fold holds out.
+        """Probabilities (M, C) of the texts that one fold holds out, and behind them of those `beside`.
 
         The training's resume state is kept until the block that uses them ends without an error.
         """
@@ -67,6 +72,10 @@ class HeldOut:
             trained = LoadedClassifier(network, task.labels, task.multilabel, start.direction, start.tokenizer)
             held = [self.texts[row] for row in held_N]
             found_MC = Predictor([trained], device=part.place.device).predict_proba(held)
+            if self.beside:  # guesses, of which bf16 changes little
+                precision: Literal["fp32", "auto"] = "auto" if part.place.precision == "bf16" else "fp32"
+                guesses = Predictor([trained], device=part.place.device, precision=precision)
+                found_MC = np.concatenate([found_MC, said(guesses, list(self.beside), "its unlabelled documents")])
             del start, network, part, trained  # several folds may stay open, and need no network any more
             yield found_MC
             state.finish()

@@ -49,14 +49,15 @@ class Unseen:
         if folds is None and len(held) >= blend.enough:
             whole = (np.arange(count), count + np.arange(len(held)))
             return cls(f"{len(held):,} validation documents", [*texts, *validation], [whole], [held])
-        if not selection.enough(given):
+        copies_N = selection.alike(texts)
+        if not selection.enough(given, copies_N):
             raise UserError(
                 f"the task has {count} labelled training documents, too few to hold any out: tuning needs "
                 f"{selection.FOLDS} or more, and two each of two classes; label more of them"
             )
         if folds is not None and folds > count:
             raise UserError(f"--folds {folds} is more than the {count} labelled training documents; ask for fewer")
-        parts = selection.folds(given, folds or blend.folds, blend.seed)
+        parts = selection.folds(given, folds or blend.folds, blend.seed, copies_N)
         by = f"{len(parts)}-fold cross-validation on {count:,} training documents"
         return cls(by, texts, parts, [given[held_N] for _, held_N in parts])
 

@@ -115,7 +115,8 @@ class Judged:
         return fit_weights(self.network_NC, self.linear_NC, self.labels)
 
     def losses(self) -> dict[str, float]:
-        """Log loss of each model, and of the blend."""
-        all_NC = self.weights().pooled(self.network_NC, self.linear_NC, self.labels.ndim == 2)
+        """Log loss of each model, and of the blend, with the labels as they are."""
+        multilabel = self.labels.ndim == 2
+        all_NC = self.weights().pooled(self.network_NC, self.linear_NC, multilabel)
         models = {"network": self.network_NC, **self.linear_NC, "blend": all_NC}
-        return {name: log_loss(log_odds(one_NC, self.labels.ndim == 2), self.labels) for name, one_NC in models.items()}
+        return {name: log_loss(log_odds(one_NC, multilabel), self.labels, pseudo=0) for name, one_NC in models.items()}

@@ -1,15 +1,16 @@
 """Naive Bayes that EM has taught the domain's unlabelled text (Nigam, McCallum, Thrun & Mitchell 2000, "Text
 Classification from Labeled and Unlabeled Documents using EM"; TF-IDF of length one as counts: Rennie et al. 2003).
 
-A teacher that knows the text's latent directions says how likely each unlabelled document is of each class; naive Bayes
-learns the classes' n-grams from all of them, says it anew, and so on. A handful of labels reaches thousands of
-documents in seconds. One step keeps to what the labels say; many find the groups that the text itself falls into,
-which is far better where these are the classes (topics) and worse where they are not (opinions): both are learnt, and
-held-out labels decide how much each counts.
+A teacher says how likely each of some unlabelled documents is of each class. Naive Bayes learns the classes' n-grams
+from them, says it anew of all, and so on. A handful of labels reaches thousands of documents in seconds. One step keeps
+to what the teacher says; many find the groups that the text itself falls into, which is far better where these are the
+classes (topics) and worse where they are not (opinions): both are learnt, and held-out labels decide how much each
+counts. One step follows a regression on the text's latent directions, which sees other things than the network does.
+Many are begun by the network where there is one: from a worse guess they may end with two classes for each other.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,8 @@ from pipeline.linear.features import tf_idf
 from pipeline.linear.model import LinearModel
 from pipeline.linear.space import Space
 
-STEPS = {"nb_em_1": 1, "nb_em_15": 15}  # name of the model -> its steps
+FEW, MANY = "nb_em_1", "nb_em_15"
+STEPS = {FEW: 1, MANY: 15}  # name of the model -> its steps
 WORTH = 0.3  # of an unlabelled document beside a labelled one
 SMOOTHING = 0.3  # added to each n-gram's weight in a class, in units of the mean weight
 SHARPNESS = 2.0  # what log ratios are multiplied with: features of length one add up to less than words counted
@@ -52,6 +54,15 @@ class Unlabelled:
         return Unlabelled(self.space, self.features_NV[others_N], self.keys_N[others_N])
 
 
+@dataclass(frozen=True)
+class Guess:
+    """What a teacher says of some unlabelled documents."""
+
+    # In the space that was learnt from all of them.
+    features_MV: csr_matrix
+    probabilities_MC: np.ndarray
+
+
 def _keys(texts: Sequence[str]) -> np.ndarray:
     digests = (hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
     return np.frombuffer(b"".join(digests), dtype=np.uint64)
@@ -63,28 +74,30 @@ def fit(
     *,
     classes: int,
     unlabelled: Unlabelled,
-    teacher: LinearModel,
-    wanted: Mapping[str, int],
-) -> dict[str, NgramClassifier]:
+    guess: Guess,
+    steps: int,
+) -> NgramClassifier:
     """Train on labelled texts, one label each, and on the unlabelled ones; arguments as in `tfidf_lr.fit`.
 
     Its probabilities are surer than they should be, as naive Bayes's are, which whoever blends them corrects.
 
     Args:
-        teacher: of the same labels, on the unlabelled text's space: it guesses first.
-        wanted: names of models, and after how many steps each is taken.
+        guess: a teacher's of the same labels, from which naive Bayes begins.
+        steps: of EM, one at least.
     """
     space = unlabelled.space
     given_NV = tf_idf(space.vocabulary.counts(texts), space.idf_V)
     given_VC = given_NV.T @ np.eye(classes)[labels_N]
     shares_C = (np.bincount(labels_N, minlength=classes) + 1) / (len(labels_N) + classes)
-    model, found = teacher, dict[str, NgramClassifier]()
-    for step in range(1, max(wanted.values()) + 1):
-        guessed_NC = balanced(model.probabilities(unlabelled.features_NV, False), shares_C)  # expectation
-        model = naive_bayes(given_VC + WORTH * (unlabelled.features_NV.T @ guessed_NC), shares_C)  # maximisation
-        taken = NgramClassifier(space.vocabulary, space.idf_V, model, multilabel=False, settings={"steps": float(step)})
-        found |= {name: taken for name, steps in wanted.items() if steps == step}
-    return found
+
+    def maximised(guess: Guess) -> LinearModel:
+        guessed_MC = balanced(guess.probabilities_MC, shares_C)
+        return naive_bayes(given_VC + WORTH * (guess.features_MV.T @ guessed_MC), shares_C)
+
+    model = maximised(guess)
+    for _ in range(steps - 1):
+        model = maximised(Guess(unlabelled.features_NV, model.probabilities(unlabelled.features_NV, False)))
+    return NgramClassifier(space.vocabulary, space.idf_V, model, multilabel=False, settings={"steps": float(steps)})
 
 
 def naive_bayes(weight_VC: np.ndarray, shares_C: np.ndarray) -> LinearModel:

@@ -16,13 +16,19 @@ from joblib import Parallel, delayed
 
 from pipeline.base.errors import UserError
 from pipeline.base.progress import track
+from pipeline.linear.em_naive_bayes import Guess
 from pipeline.linear.learners import Learners
 
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
 def held_out(
-    learners: Learners, texts: list[str], labels: np.ndarray, folds: Folds, processes: int
+    learners: Learners,
+    texts: list[str],
+    labels: np.ndarray,
+    folds: Folds,
+    processes: int,
+    guesses: Sequence[Guess] | None = None,
 ) -> dict[str, np.ndarray]:
     """Probabilities (N, C) of the texts by each linear model, by its name.
 
@@ -30,8 +36,10 @@ def held_out(
         labels: (N,) class indices, or (N, C) booleans where a document may carry several labels.
         folds: rows to train on and rows held out; each row is held out once.
         processes: that train side by side.
+        guesses: for each fold, those of a teacher that has seen no more labels than the fold.
     """
-    wanted = [(names, *fold) for names in learners.groups for fold in folds]
+    begins: Sequence[Guess | None] = guesses or [None] * len(folds)
+    wanted = [(names, *fold, begin) for names in learners.groups for fold, begin in zip(folds, begins, strict=True)]
     found = {name: np.zeros((len(texts), learners.classes)) for name in learners.names}
     processes = min(processes, len(wanted))
     side_by_side = Parallel(
@@ -46,7 +54,7 @@ def held_out(
     with _deaf_to_ctrl_c():
         answers = side_by_side(delayed(_of_part)(learners, texts, labels, *part) for part in wanted)
     try:
-        for (_, _, held_N), said in zip(wanted, track(answers, "linear models", len(wanted)), strict=True):
+        for (_, _, held_N, _), said in zip(wanted, track(answers, "linear models", len(wanted)), strict=True):
             for name, part_NC in said.items():
                 found[name][held_N] = part_NC
     except BrokenExecutor as error:
@@ -64,9 +72,10 @@ def _of_part(
     names: Sequence[str],
     train_N: np.ndarray,
     held_N: np.ndarray,
+    guess: Guess | None,
 ) -> dict[str, np.ndarray]:
     held = [texts[row] for row in held_N]
-    fitted = learners.fit(names, [texts[row] for row in train_N], labels[train_N], unseen=held)
+    fitted = learners.fit(names, [texts[row] for row in train_N], labels[train_N], held, guess)
     return {name: one.predict_proba(held) for name, one in fitted.items()}
 
 

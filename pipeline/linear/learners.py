@@ -8,9 +8,11 @@ from typing import Any, Self
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from pipeline.base.progress import track
 from pipeline.linear import em_naive_bayes, lsa_lr, nb_svm, tfidf_lr
 from pipeline.linear.classifier import NgramClassifier
-from pipeline.linear.em_naive_bayes import STEPS, Unlabelled
+from pipeline.linear.em_naive_bayes import FEW, MANY, STEPS, Guess, Unlabelled
+from pipeline.linear.features import tf_idf
 from pipeline.linear.space import Space, load_space
 from pipeline.text.prepared import read_texts
 
@@ -48,14 +50,27 @@ class Learners:
         of_text = tuple(name for name in self.names if name == LSA or name in STEPS)
         return tuple(group for group in (("tfidf_lr",), ("nb_svm",), of_text) if group)
 
+    def guesses(self, texts: Sequence[str], said: Sequence[np.ndarray]) -> list[Guess]:
+        """What each of several teachers says of the same unlabelled texts: probabilities (M, C) each."""
+        assert self.space is not None
+        features_MV = tf_idf(self.space.vocabulary.counts(texts), self.space.idf_V)
+        return [Guess(features_MV, one_MC) for one_MC in said]
+
     def fit(
-        self, names: Sequence[str], texts: list[str], labels: np.ndarray, unseen: Sequence[str] = ()
+        self,
+        names: Sequence[str],
+        texts: list[str],
+        labels: np.ndarray,
+        unseen: Sequence[str] = (),
+        guess: Guess | None = None,
     ) -> dict[str, NgramClassifier]:
         """Train some of them.
 
         Args:
             labels: (N,) class indices, or (N, C) booleans where a document may carry several.
             unseen: texts that they are to be judged by, which are not learnt from though unlabelled text has them.
+            guess: the network's, from which naive Bayes with many steps of EM begins; None: it begins, as that with few
+                does, from what the regression on latent directions says.
         """
         found: dict[str, NgramClassifier] = {}
         with threadpool_limits(1):  # equal bits on any number of processors; sparse products use one anyway
@@ -66,13 +81,24 @@ class Learners:
                 assert self.unlabelled is not None
                 found[LSA] = self._lsa(texts, labels)
                 others = self.unlabelled.without(unseen)
-                teacher = found[LSA].model
-                found |= em_naive_bayes.fit(
-                    texts, labels, classes=self.classes, unlabelled=others, teacher=teacher, wanted=steps
-                )
+                by_lsa = Guess(others.features_NV, found[LSA].model.probabilities(others.features_NV, False))
+                begins = {FEW: by_lsa, MANY: guess or by_lsa}
+                for name in steps:
+                    found[name] = em_naive_bayes.fit(
+                        texts, labels, classes=self.classes, unlabelled=others, guess=begins[name], steps=steps[name]
+                    )
             elif LSA in names:
                 found[LSA] = self._lsa(texts, labels)
         return {name: found[name] for name in names}
+
+    def fit_all(
+        self, groups: Sequence[Sequence[str]], texts: list[str], labels: np.ndarray, guess: Guess | None
+    ) -> dict[str, NgramClassifier]:
+        """Train them group by group, with signs of progress; arguments as in `fit`."""
+        found: dict[str, NgramClassifier] = {}
+        for names in track(groups, "linear models", len(groups)):
+            found |= self.fit(names, texts, labels, guess=guess)
+        return found
 
     def _lsa(self, texts: list[str], labels: np.ndarray) -> NgramClassifier:
         assert self.space is not None

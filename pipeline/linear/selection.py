@@ -1,7 +1,8 @@
 """Choice of a linear model's settings by cross-validation on the training labels alone."""
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -42,10 +43,10 @@ def fit_selected(
         seed: of the folds.
     """
     features = weighting(counts_NV)
-    if not enough(labels):
+    sample_N = _sample(labels, seed)
+    if not enough(labels[sample_N], alike(_rows(counts_NV[sample_N]))):
         (model,) = fit(features(counts_NV), labels, candidates[:1])
         return model, candidates[0]
-    sample_N = _sample(len(labels), seed)
     held_out, scores = _held_out_scores(fit, candidates, counts_NV[sample_N], weighting, labels[sample_N], seed)
     judged = [best_temperature(one_NC, labels[sample_N][held_out]) for one_NC in scores]
     best = min(range(len(candidates)), key=lambda place: judged[place][1])
@@ -63,7 +64,8 @@ def _held_out_scores(
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Each document's scores by models that have not seen it: the documents' order (N,), and (N, C) per candidate."""
     order, scores = [], [[] for _ in candidates]  # type: tuple[list[np.ndarray], list[list[np.ndarray]]]
-    for train_N, test_N in folds(labels, FOLDS if len(labels) <= MANY else FOLDS_OF_MANY, seed):
+    copies_N = alike(_rows(counts_NV))
+    for train_N, test_N in folds(labels, FOLDS if len(labels) <= MANY else FOLDS_OF_MANY, seed, copies_N):
         # A fold knows the n-grams of its own training documents only, as the final model knows none but its own: with
         # the held-out documents' n-grams in the vocabulary, their features would shrink and mislead the temperature.
         known_V = np.unique(counts_NV[train_N].indices)
@@ -85,30 +87,73 @@ def best_temperature(scores_NC: np.ndarray, labels: np.ndarray) -> tuple[float, 
     return float(np.exp(found.x)), float(found.fun)
 
 
-def enough(labels: np.ndarray) -> bool:
-    """Whether each fold can hold documents out and still leave two classes to learn; `labels` as in `folds`."""
+def enough(labels: np.ndarray, copies_N: np.ndarray | None = None) -> bool:
+    """Whether each fold can hold documents out and still leave two classes to learn; arguments as in `folds`."""
+    if copies_N is not None:
+        labels = labels[_firsts(copies_N)]
     if labels.ndim == 2:
         return len(labels) >= FOLDS
-    counts = np.sort(np.bincount(labels))
+    counts = np.sort(np.bincount(labels, minlength=2))
     return len(labels) >= FOLDS and bool(counts[-2] >= 2)
 
 
-def _sample(documents: int, seed: int) -> np.ndarray:
-    """Rows to choose by: all, or MAX_DOCUMENTS of them."""
-    if documents <= MAX_DOCUMENTS:
-        return np.arange(documents)
-    return np.random.Generator(np.random.PCG64(seed)).permutation(documents)[:MAX_DOCUMENTS]
+def alike(keys: Iterable[Hashable]) -> np.ndarray:
+    """For each document the first that has its key, (N,): which are copies of which.
+
+    >>> alike(["a", "b", "a"])
+    array([0, 1, 0])
+    """
+    first: dict[Hashable, int] = {}
+    return np.array([first.setdefault(key, place) for place, key in enumerate(keys)], dtype=np.int64)
 
 
-def folds(labels: np.ndarray, number: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def folds(
+    labels: np.ndarray, number: int, seed: int, copies_N: np.ndarray | None = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Each document held out once: rows to train on and rows held out, `number` times or as often as a class allows.
 
     Args:
         labels: (N,) class indices, whose shares each fold keeps, or (N, C) booleans.
+        copies_N: what `alike` says of the documents' texts. Copies of one are on one side: a model that has seen the
+            answer would look better than it is.
     """
+    if copies_N is None:
+        return _split(labels, number, seed)
+    firsts_M = _firsts(copies_N)
+    parts = _split(labels[firsts_M], number, seed)
+    return [
+        (np.flatnonzero(np.isin(copies_N, firsts_M[train_M])), np.flatnonzero(np.isin(copies_N, firsts_M[held_M])))
+        for train_M, held_M in parts
+    ]
+
+
+def _split(labels: np.ndarray, number: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     if labels.ndim == 2:
-        return list(KFold(number, shuffle=True, random_state=seed).split(labels))
+        return list(KFold(min(number, len(labels)), shuffle=True, random_state=seed).split(labels))
     stratified = StratifiedKFold(min(number, int(np.bincount(labels).max())), shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class with fewer documents than folds is in some of them
         return list(stratified.split(labels, labels))
+
+
+def _firsts(copies_N: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(copies_N == np.arange(len(copies_N)))
+
+
+def _rows(counts_NV: csr_matrix) -> Iterator[bytes]:
+    """What tells one document's features from another's."""
+    for start, end in pairwise(counts_NV.indptr):
+        yield counts_NV.indices[start:end].tobytes() + counts_NV.data[start:end].tobytes()
+
+
+def _sample(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Rows to choose by: all, or MAX_DOCUMENTS of them and enough of each class for every fold."""
+    if len(labels) <= MAX_DOCUMENTS:
+        return np.arange(len(labels))
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(labels))
+    taken, others = order[:MAX_DOCUMENTS], order[MAX_DOCUMENTS:]
+    if labels.ndim == 2:
+        return taken
+    there_C = np.bincount(labels[taken], minlength=int(labels.max()) + 1)
+    more = [others[labels[others] == label][: FOLDS - there_C[label]] for label in np.flatnonzero(there_C < FOLDS)]
+    return np.concatenate([taken, *more])

@@ -68,7 +68,7 @@ def test_a_document_may_carry_several_labels_or_none(learner) -> None:
     "labels", [[0, 1, 2], [0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2], [0, 0, 0, 0, 0, 0, 0, 1, 1, 2]], ids=str
 )
 def test_very_few_labels_are_enough_to_train(learner, labels: list[int]) -> None:
-    texts = [f"{CLUES[True][label]} word" for label in labels]
+    texts = [f"{CLUES[True][label]} word other{number}" for number, label in enumerate(labels)]
     probabilities = learner.fit(texts, np.array(labels), classes=3).predict_proba(CLUES[True])
     assert np.isfinite(probabilities).all()
     assert probabilities.argmax(axis=1).tolist() == [0, 1, 2]

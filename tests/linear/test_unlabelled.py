@@ -9,7 +9,7 @@ from pipeline.base.errors import UserError
 from pipeline.linear import em_naive_bayes, lsa_lr
 from pipeline.linear.artifact import Blend, load_blend, save_blend
 from pipeline.linear.blend import Weights
-from pipeline.linear.em_naive_bayes import STEPS, Unlabelled, balanced, naive_bayes
+from pipeline.linear.em_naive_bayes import STEPS, Guess, Unlabelled, balanced, naive_bayes
 from pipeline.linear.features import Vocabulary, tf_idf, token_ngrams
 from pipeline.linear.held_out import held_out
 from pipeline.linear.learners import Learners
@@ -146,6 +146,22 @@ def test_an_unlabelled_document_counts_three_tenths_of_a_labelled_one(space: Spa
     expected = naive_bayes(weight_VC, shares_C)
     found = Learners(3, True, space, unlabelled).fit(["nb_em_1"], texts, labels_N)["nb_em_1"].model
     np.testing.assert_allclose(found.weights_VC, expected.weights_VC, rtol=1e-6, atol=1e-9)
+
+
+def test_many_steps_begin_from_the_network_s_guess_and_one_from_that_of_latent_directions(space: Space) -> None:
+    """From labels that name two topics for each other EM cannot come back; from a better teacher it need not."""
+    (texts, labels_N), text = documents(9, 4), documents(300, 5)
+    swapped_N = np.array([1, 0, 2])[labels_N]
+    learners = Learners(3, True, space, Unlabelled.read(text[0], space))
+    test, truth_N = documents(200, 6)
+    (guess,) = learners.guesses(text[0][:100], [np.eye(3)[text[1][:100]] * 0.7 + 0.1])
+
+    def right_of(name: str, guess: Guess | None) -> float:
+        said = learners.fit([name], texts, swapped_N, guess=guess)[name].predict_proba(test)
+        return float((said.argmax(axis=1) == truth_N).mean())
+
+    assert right_of("nb_em_15", None) < 0.5 < 0.9 < right_of("nb_em_15", guess)
+    assert right_of("nb_em_1", guess) == right_of("nb_em_1", None) < 0.5
 
 
 def test_of_much_text_every_so_many_th_document_is_read(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
