@@ -27,7 +27,7 @@ from pipeline.training.processes import processes
 from pipeline.training.rate_search import STEPS
 from pipeline.training.results import run_facts, write_results
 from pipeline.training.resume import ResumeFolder, weights_digest
-from pipeline.training.run import RATES, run_phases, search_rates, this_rank
+from pipeline.training.run import RATES, run_phases, scale_dropout, search_rates, this_rank
 
 MEASURED = "validation_accuracy"
 PHASE_STRIDE = 1_000_000_000  # keeps the dropout noise of one phase's steps apart from the next one's
@@ -96,7 +96,7 @@ class ClassifierTraining:
         micro = self.place.micro_batch(self.network.backbone.settings, kept, config.batch_documents)
         balanced = config.class_weights == "balanced" and not self.train.guessed
         weights = balanced_weights(self.train.targets, self.network.classes) if balanced else None
-        self.network.set_drop_mult(config.drop_mult)
+        scale_dropout(self.network, config.drop_mult)
         return ClassifierModule(self.network, config, micro, self.title, self.validation, weights, self.train.guessed)
 
     def _share(

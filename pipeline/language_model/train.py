@@ -31,7 +31,7 @@ from pipeline.training.place import Place
 from pipeline.training.processes import processes
 from pipeline.training.results import run_facts, write_results
 from pipeline.training.resume import ResumeFolder, weights_digest
-from pipeline.training.run import RATES, run_phases, search_rates, this_rank
+from pipeline.training.run import RATES, run_phases, scale_dropout, search_rates, this_rank
 
 MEASURED = "validation_bits_per_byte"
 SAMPLES = "samples.json"
@@ -146,7 +146,7 @@ class LanguageModelRun:
         counts_V = torch.from_numpy(token_counts(corpus)) if config.bag_of_words else None
         backward = self.direction == "backward"
         task = task_of(network, config, self.tokenizer, companion, counts_V, reverse=backward)
-        task.trainee.set_drop_mult(config.dropout_factor(corpus.tokens))
+        scale_dropout(task.trainee, config.dropout_factor(corpus.tokens))
         plan = self._plan(network)
         place.refuse_idle(plan.batch)
 

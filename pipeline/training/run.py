@@ -38,6 +38,14 @@ def this_rank() -> int:
     return int(getattr(rank_zero_only, "rank", 0))
 
 
+def scale_dropout(trainee: Any, factor: float) -> None:
+    """Let every dropout of what trains act at `factor` times its rate: `drop_mult`, on whatever network it meets."""
+    try:
+        trainee.set_drop_mult(factor)
+    except ValueError as error:
+        raise UserError(f"`drop_mult: {factor:g}` does not fit this language model: {error}; lower it") from error
+
+
 def run_phases(
     module: TrainingModule,
     phases: list[Phase],

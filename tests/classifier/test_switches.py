@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.base.errors import UserError
 from pipeline.batches.reverse import reverse_document
 from pipeline.classifier.data import InMemory, LabelledDocuments
 from pipeline.classifier.network import ClassifierNetwork, classifier_network
@@ -171,6 +172,13 @@ def test_drop_mult_scales_the_dropout_of_training(backbone: str) -> None:
     ]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_drop_mult_that_would_drop_everything_is_refused_in_one_line() -> None:
+    with pytest.raises(
+        UserError, match=r"^`drop_mult: 5` does not fit .*: a dropout rate of 0.2 times 5.0 is not below"
+    ):
+        train(DROPPING["transformer"][1], replace(CONFIG, drop_mult=5.0))
 
 
 def first_loss(config: ClassifierConfig, given: LabelledDocuments) -> float:

@@ -45,3 +45,11 @@ def test_spans_that_the_decoder_has_no_positions_for(refused: Refused) -> None:
     lines = {"objective": "spans", "mask_rate": 0.5, "span_length": 1.0, "length": 64}
     said = refused({"family": "encoder_decoder"}, **lines)
     assert said.startswith("of `length: 64` the decoder writes 65 tokens (32 in 32 spans), and the network has 64 ")
+
+
+@pytest.mark.parametrize("network", [{"dropout": 0.5}, {"family": "encoder_decoder", "dropout": 0.5}])
+def test_a_drop_mult_that_would_drop_everything(refused: Refused, network: dict[str, object]) -> None:
+    objective = "spans" if "family" in network else "causal"
+    assert refused(network, drop_mult=4, objective=objective) == (
+        "`drop_mult: 4` does not fit this language model: a dropout rate of 0.5 times 4.0 is not below 1; lower it"
+    )
