@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.low_shot.documents import blend_config, given, scored, unlabelled
+from benchmarks.low_shot.documents import given, scored
 from benchmarks.low_shot.linear import learners
 from benchmarks.low_shot.network import settings
 from benchmarks.low_shot.paths import TOKENS, home, row, start, task
+from benchmarks.low_shot.unlabelled import blend_config, unlabelled
 from benchmarks.studies.labelled import ALL, Labelled
 from benchmarks.studies.networks import PLACE, opened
 from benchmarks.studies.rows import read_said, timed, write_row

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.low_shot.documents import blend_config, given, scored, unlabelled
+from benchmarks.low_shot.documents import given, scored
 from benchmarks.low_shot.paths import DOMAIN_ALL, SCRATCH, TOKENS, home, params, row, task
 from benchmarks.low_shot.paths import start as folder_of
+from benchmarks.low_shot.unlabelled import blend_config, unlabelled
 from benchmarks.studies.labelled import ALL
 from benchmarks.studies.networks import fresh, opened, pretrained, trained, vocabulary_of
 from benchmarks.studies.recipes import recipe

@@ -6,10 +6,11 @@ anew. `student` is that alone, `taught` the two of them as one.
 
 import numpy as np
 
-from benchmarks.low_shot.documents import blend_config, given, scored, unlabelled
+from benchmarks.low_shot.documents import given, scored
 from benchmarks.low_shot.linear import learners
 from benchmarks.low_shot.network import classifier, settings
 from benchmarks.low_shot.paths import TOKENS, home, params, row, start, task
+from benchmarks.low_shot.unlabelled import blend_config, unlabelled
 from benchmarks.studies.labelled import Labelled
 from benchmarks.studies.networks import PLACE, opened, pretrained, trained
 from benchmarks.studies.recipes import recipe

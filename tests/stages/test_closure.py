@@ -102,6 +102,16 @@ def test_a_stage_depends_on_exactly_the_code_it_imports(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", stages())
+def test_a_stage_declares_the_data_and_models_that_its_script_names(name: str) -> None:
+    entry = stages()[name]
+    places = [one if isinstance(one, str) else next(iter(one)) for one in (*entry["deps"], *entry.get("outs", []))]
+    known = [re.sub(r"/?\$\{.*", "", place) for place in places]
+    strings = (node.value for node in ast.walk(tree(script(entry))) if isinstance(node, ast.Constant))
+    named = {one for one in strings if isinstance(one, str) and re.fullmatch(r"(data|models)/[\w./-]+", one)}
+    assert not {one for one in named if not any(f"{one}/".startswith(f"{k}/") or k.startswith(one) for k in known)}
+
+
+@pytest.mark.parametrize("name", stages())
 def test_a_stage_tracks_exactly_the_config_files_it_reads(name: str) -> None:
     entry = stages()[name]
     if "configs" in entry["deps"]:
