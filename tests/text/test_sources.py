@@ -126,6 +126,21 @@ def test_globs_are_sorted_and_lists_keep_their_order(tmp_path: Path) -> None:
     assert [row["text"] for row in found] == ["b-1", "b-2", "a"]
 
 
+@pytest.mark.parametrize("pattern", ["**.txt", "a**/b.txt"])
+def test_a_pattern_that_python_cannot_read_is_refused_in_one_line(pattern: str, tmp_path: Path) -> None:
+    write(tmp_path, "sub/a.txt", "x")
+    try:
+        list(tmp_path.glob(pattern))
+        message = "no such file; there is: sub/a.txt"
+    except ValueError:
+        message = "is no pattern of file names"
+    with pytest.raises(UserError, match=message) as refused:
+        rows(tmp_path, path="text", data_files={"train": pattern})
+    assert str(tmp_path / pattern) in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert rows(tmp_path, path="text", data_files={"train": "**/*.txt"}) == [{"text": "x"}]
+
+
 BAD: list[tuple[str, bytes, str]] = [
     ("csv", b"", "is empty; it needs a header line"),
     ("csv", b"text,label\n", "has a header and no rows"),

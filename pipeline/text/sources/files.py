@@ -153,7 +153,12 @@ def _inside(pattern: str, folder: Path) -> list[Path]:
         raise UserError(f"{folder}: no such folder; put the data set's files there (or run `ulmfit new-task FILE`)")
     if (folder / pattern).exists():
         return [folder / pattern]
-    paths = sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+    try:
+        paths = sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+    except (ValueError, NotImplementedError) as error:  # `**.txt`, before Python 3.13
+        raise UserError(
+            f"{folder / pattern}: is no pattern of file names ({error}); write `*.txt`, or `**/*.txt` for all folders"
+        ) from error
     if not paths:
         known = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
         raise UserError(f"{folder / pattern}: no such file; {suggest(pattern, known)}")
