@@ -3,6 +3,7 @@
 The words are those of `datasets.load_dataset` (path, name, data_files, split), plus text, label, validation, test.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -21,6 +22,8 @@ EMBEDDED_PARTS = (
     "development_domain",
     "development_task",
 )
+# owner/name, as the hub allows it; `load_dataset` would take any other path for a folder on this machine.
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 Part = Literal["train", "validation", "test"]
 # What a set may bring: its parts, and more text of the kind, which is read behind train where the set is a corpus.
 Given = Literal["train", "validation", "test", "unlabelled"]
@@ -76,7 +79,7 @@ class DatasetConfig:
     def __post_init__(self) -> None:
         if self.path in LOCAL_FORMATS and not self.data_files:
             raise ValueError(f"`path: {self.path}` reads files; add `data_files: {{train: FILE}}`")
-        if self.is_hub and "/" not in self.path:
+        if self.is_hub and not HUB_ID.fullmatch(self.path):
             allowed = ", ".join((*LOCAL_FORMATS, "embedded", "none"))
             raise ValueError(f"`path: {self.path}` is neither a hub id (owner/name) nor one of {allowed}")
         if self.data_files and self.path not in LOCAL_FORMATS:

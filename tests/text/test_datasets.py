@@ -192,6 +192,18 @@ def test_an_unreachable_hub_says_how_to_use_a_local_copy(monkeypatch: pytest.Mon
         Hub(load(DatasetConfig, CONFIGS["imdb"]))
 
 
+def test_a_hub_id_that_is_also_a_folder_here_is_not_read_from_there(
+    hub: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC would not see its files."""
+    monkeypatch.chdir(tmp_path)
+    settings = parse(DatasetConfig, {"path": "stanfordnlp/imdb"}, "x")
+    assert Source(settings, tmp_path).parts == ("train", "test")
+    (tmp_path / "stanfordnlp/imdb").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"^`path: stanfordnlp/imdb` is a hub id, and .* `path: csv` .*`data_files:`"):
+        Source(settings, tmp_path)
+
+
 def test_a_hub_that_breaks_off_half_way_is_the_same_error(hub: None) -> None:
     def rows() -> Any:
         yield {"text": "x", "label": 0}
@@ -229,6 +241,10 @@ def test_a_list_of_classes_becomes_their_names() -> None:
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"path": "imdb"}, "`path: imdb` is neither a hub id (owner/name) nor one of csv"),
+    ({"path": "data/raw/films"}, "`path: data/raw/films` is neither a hub id (owner/name) nor one of csv"),
+    ({"path": "./films"}, "`path: ./films` is neither a hub id (owner/name) nor one of csv"),
+    ({"path": "/data/films"}, "`path: /data/films` is neither a hub id (owner/name) nor one of csv"),
+    ({"path": "films/"}, "`path: films/` is neither a hub id (owner/name) nor one of csv"),
     ({"path": "csv"}, "`path: csv` reads files; add `data_files"),
     ({"path": "csv", "data_files": {"test": "a.csv"}}, "`data_files` needs a `train` part"),
     ({"path": "a/b", "data_files": {"train": "a.csv"}}, "`data_files` names files; `path:` must then be one of csv"),

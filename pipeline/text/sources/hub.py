@@ -1,6 +1,7 @@
 """Data sets of the Hugging Face hub, streamed through `datasets.load_dataset`."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from pipeline.base.errors import UserError, suggest
@@ -12,6 +13,12 @@ class Hub:
     """One hub set, opened once; rows come part by part."""
 
     def __init__(self, config: DatasetConfig) -> None:
+        if Path(config.path).exists():  # which `load_dataset` would read, and DVC would not know of
+            raise UserError(
+                f"`path: {config.path}` is a hub id, and {config.path} is on this machine too; for its files put them "
+                "into data/raw/NAME/ and set `path: csv` (or jsonl, parquet, folder) and `data_files:`, for the hub's "
+                "set rename it"
+            )
         import datasets  # takes a second, and only hub sets need it
 
         self.config = config
