@@ -164,6 +164,21 @@ def test_many_steps_begin_from_the_network_s_guess_and_one_from_that_of_latent_d
     assert right_of("nb_em_1", guess) == right_of("nb_em_1", None) < 0.5
 
 
+def test_each_fold_s_naive_bayes_begins_from_its_own_network_s_guess(learners: Learners) -> None:
+    texts, labels_N = documents(30, 4)
+    rows, (some, truth_M) = np.arange(30), documents(60, 7)
+    folds = [(rows[rows % 2 != part], rows[rows % 2 == part]) for part in range(2)]
+    guesses = learners.guesses(some, [np.eye(3)[truth_M], np.eye(3)[(truth_M + 1) % 3]])
+    said = held_out(learners, texts, labels_N, folds, 1, guesses)["nb_em_15"]
+    for (train_N, held_N), guess in zip(folds, guesses, strict=True):
+        held = [texts[row] for row in held_N]
+        given = [texts[row] for row in train_N], labels_N[train_N]
+        fitted = learners.fit(["nb_em_15"], *given, held, guess)["nb_em_15"]
+        np.testing.assert_array_equal(said[held_N], fitted.predict_proba(held))
+    right_N = said.argmax(axis=1) == labels_N
+    assert right_N[folds[0][1]].mean() > 0.9 > 0.1 > right_N[folds[1][1]].mean()
+
+
 def test_of_much_text_every_so_many_th_document_is_read(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = documents(90, 1)[0]
     assert Unlabelled.read(texts, space).features_NV.shape[0] == 90

@@ -7,11 +7,14 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.base.files import read_json, write_json
 from pipeline.inference.predictor import Predictor
 from pipeline.linear.blend import CAUTION
+from pipeline.linear.space import learn_space, save_space
+from pipeline.text.prepared import read_texts
 from tests.workspace import CONFIGS, contents, copies, environment, make, run
 
 pytestmark = pytest.mark.slow
@@ -85,6 +88,32 @@ def test_a_large_validation_part_judges_instead(trained: Path, tmp_path: Path) -
     write_json(folder / "configs/blend/tiny.yaml", CONFIGS["blend"] | {"enough": 10})
     run(folder, "blend")
     assert read_json(folder / "results/blend/metrics.json")["judged_by"] == "12 validation documents"
+
+
+def test_a_large_validation_part_judges_the_models_of_very_few_labels_too(trained: Path, tmp_path: Path) -> None:
+    """One document a class: none can be held out, and none has to be."""
+    folder = copies(trained, tmp_path / "few")
+    train = folder / "data/prepared/task/train.parquet"
+    rows = pq.read_table(train)
+    pq.write_table(rows.take([rows["label"].to_pylist().index(label) for label in range(3)]), train)
+    write_json(folder / "configs/blend/tiny.yaml", CONFIGS["blend"] | {"enough": 10})
+    run(folder, "blend")
+    assert read_json(folder / "results/blend/metrics.json")["judged_by"] == "12 validation documents"
+
+
+def test_the_networks_label_text_for_naive_bayes_where_that_is_asked(trained: Path, tmp_path: Path) -> None:
+    losses = {}
+    for documents in (0, 40):
+        folder = copies(trained, tmp_path / f"of-{documents}")
+        texts = list(read_texts(folder / "data/prepared/domain/train.parquet"))
+        save_space(folder / "models/lsa", learn_space(texts * 3, spaced=True), spaced=True)
+        write_json(folder / "configs/blend/tiny.yaml", CONFIGS["blend"] | {"documents": documents})
+        done = run(folder, "blend")
+        assert ("its unlabelled documents" in done.stdout + done.stderr) == bool(documents)
+        losses[documents] = read_json(folder / "results/blend/metrics.json")["log_loss"]
+    assert "nb_em_15" in losses[40]
+    for name in ("network", "lsa_lr", "nb_em_1"):
+        assert losses[40][name] == losses[0][name], f"{name} sees the labels alone, or latent directions"
 
 
 def test_the_network_alone_when_that_is_asked(trained: Path, tmp_path: Path) -> None:
