@@ -29,6 +29,10 @@ from pipeline.training.stopping import StopRequest
 CURVE_ROWS = 200  # rows of a phase's curve, at most, beside those with a validation
 
 
+class NotFinite(UserError):
+    """The loss, or its gradient, is no number any more."""
+
+
 @dataclass(frozen=True)
 class Phase:
     """One `Trainer.fit`: which layer groups train, and for how many steps."""
@@ -162,7 +166,7 @@ class TrainingModule(GlobalBatch):
 
     def _refuse_not_finite(self, loss: Tensor, norm: Tensor) -> None:
         if not (math.isfinite(loss.item()) and math.isfinite(norm.item())):
-            raise UserError(
+            raise NotFinite(
                 f"{self.title}: the loss or its gradient is not a finite number at step {self.position.step + 1}"
                 f"{' of phase ' + self.phase.name if self.phase.name else ''}; the last good state is kept. "
                 f"Lower `learning_rate` (now {self.config.learning_rate:g}) or use `precision: fp32`, and run again"

@@ -15,7 +15,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from pipeline.base.errors import UserError
 from pipeline.training.compiling import compile_stacks
 from pipeline.training.curve import write_curve
-from pipeline.training.module import Phase, TrainingModule
+from pipeline.training.module import NotFinite, Phase, TrainingModule
 from pipeline.training.place import Place
 from pipeline.training.processes import started_by_cluster
 from pipeline.training.rate_search import STEPS, Diverged, climbing
@@ -104,7 +104,7 @@ def search_rates(
         run_phases(module, [Phase("", STEPS, validates=False)], share, resume=None, place=place)
     except Diverged:
         pass
-    except UserError:  # the loss is no number any more: as far as one can see
+    except NotFinite:  # as far as one can see; nothing else that goes wrong is the rate's doing
         if not module.curve:
             raise
     if this_rank() == 0:
