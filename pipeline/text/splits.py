@@ -64,17 +64,31 @@ def cut(documents: list[Document], size: int, seed: int) -> tuple[list[Document]
 def few(documents: list[Document], per_class: int, seed: int) -> list[Document]:
     """Keep `per_class` documents of each class, a sample by seed, in the order given.
 
-    Of several labels, a document counts for each; it is kept while one of its labels wants more.
+    Each text is taken once before its copies. Of several labels, a document counts for each; it is kept while one of
+    its labels wants more. Documents without a label are kept in the proportion that the pool has of them.
     """
-    order = sorted(range(len(documents)), key=lambda place: (key(documents[place].text, seed), place))
+    order = _copies_last(documents, seed)
+    labelled = [place for place in order if documents[place].labels]
     counts: Counter[str] = Counter()
     kept = set()
-    for place in order:
+    for place in labelled:
         labels = documents[place].labels
         if any(counts[label] < per_class for label in labels):
             kept.add(place)
             counts.update(labels)
+    unlabelled = [place for place in order if not documents[place].labels]
+    kept.update(unlabelled[: round(len(unlabelled) * len(kept) / max(1, len(labelled)))])
     return [document for place, document in enumerate(documents) if place in kept]
+
+
+def _copies_last(documents: list[Document], seed: int) -> list[int]:
+    """Places in an order by seed: all texts once, then those that stand twice once more, and so on."""
+    seen: Counter[str] = Counter()
+    ranks = []
+    for place, document in enumerate(documents):
+        ranks.append((seen[document.text], key(document.text, seed), place))
+        seen[document.text] += 1
+    return [place for *_, place in sorted(ranks)]
 
 
 def sample(documents: list[Document], size: int, seed: int) -> list[Document]:

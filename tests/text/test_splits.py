@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.base.errors import UserError
 from pipeline.text.documents import Document
-from pipeline.text.splits import cut, few, label_order, sample
+from pipeline.text.splits import cut, few, key, label_order, sample
 
 
 def documents(**classes: int) -> list[Document]:
@@ -77,6 +77,36 @@ def test_cutting_more_than_there_is_is_refused() -> None:
 def test_few_labels_are_exactly_so_many_of_each_class() -> None:
     kept = few(documents(a=40, b=30, c=5), 10, seed=1)
     assert Counter(document.labels[0] for document in kept) == {"a": 10, "b": 10, "c": 5}
+
+
+def test_few_labels_are_those_of_the_first_keys_where_no_text_is_twice_and_no_label_missing() -> None:
+    """The sample that results were made on."""
+    pool = [*documents(a=40, b=30), *(Document(f"both {number}", ("a", "b")) for number in range(20))]
+    kept, counts = set(), Counter()
+    for document in sorted(pool, key=lambda document: key(document.text, 3)):
+        if any(counts[label] < 7 for label in document.labels):
+            kept.add(document)
+            counts.update(document.labels)
+    assert few(pool, 7, seed=3) == [document for document in pool if document in kept]
+
+
+def test_a_text_with_many_copies_takes_one_label_of_its_class_while_there_are_others() -> None:
+    pool = documents(a=30, b=30) + [Document("again and again", ("a",))] * 30
+    for seed in range(10):
+        assert Counter(few(pool, 10, seed))[Document("again and again", ("a",))] <= 1
+    kept = few(documents(b=30) + [Document("again", ("a",))] * 5 + [Document("once", ("a",))], 3, seed=1)
+    assert Counter(document.text for document in kept if "a" in document.labels) == {"again": 2, "once": 1}
+
+
+def test_few_labels_of_several_a_document_keep_the_share_of_documents_without_any() -> None:
+    labelled = [Document(f"text {number}", ("a", "b")[: 1 + number % 2]) for number in range(60)]
+    pool = labelled + [Document(f"none {number}") for number in range(30)]
+    kept = few(pool, 10, seed=1)
+    with_labels = sum(bool(document.labels) for document in kept)
+    assert with_labels < 30
+    assert len(kept) - with_labels == round(with_labels / 2)
+    assert set(kept) == set(few(pool[::-1], 10, seed=1))
+    assert set(kept) < set(few(pool, 20, seed=1))
 
 
 def test_more_labels_per_class_contain_the_fewer() -> None:
