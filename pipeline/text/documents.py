@@ -11,6 +11,7 @@ from pipeline.config.dataset import DatasetConfig
 from pipeline.text.sources.row import Row
 
 BETWEEN_COLUMNS = "\n\n"
+LONGEST_NUMBER = 18  # characters of a label; what is longer is a name, and Python reads no number of thousands
 LOOK_AT = 1000  # rows of a file, one of which at least must have a column
 
 
@@ -152,7 +153,7 @@ def _name(value: Any, row: Row, config: DatasetConfig) -> str:
     name = clean(str(value))
     if config.label_names is None or not name:
         return name
-    if not name.isdecimal() or int(name) >= len(config.label_names):
+    if not name.isdecimal() or len(name) > LONGEST_NUMBER or int(name) >= len(config.label_names):
         last = len(config.label_names) - 1
         raise UserError(f'{row.where}: label "{name}" is not a number from 0 to {last}, the places in `label_names`')
     return config.label_names[int(name)]

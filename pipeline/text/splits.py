@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from pipeline.base.errors import UserError
-from pipeline.text.documents import Document
+from pipeline.text.documents import LONGEST_NUMBER, Document
 
 
 def key(text: str, seed: int) -> int:
@@ -104,7 +104,7 @@ def label_order(labels: Iterable[str]) -> list[str]:
     (['-1', '9', '10'], ['10', '9', 'b'])
     """
     labels = set(labels)
-    numbers = all(label.removeprefix("-").isdecimal() for label in labels)
+    numbers = all(label.removeprefix("-").isdecimal() and len(label) <= LONGEST_NUMBER for label in labels)
     return sorted(labels, key=lambda label: (int(label), label)) if numbers else sorted(labels)
 
 

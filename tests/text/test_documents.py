@@ -105,6 +105,7 @@ BAD: list[tuple[list[dict[str, Any]], dict[str, Any], str]] = [
     ([{"text": "x", "label": {}}], {}, 'line 1: column "label" holds a dict, not a label; name another column'),
     ([{"text": "x", "label": {}}], {"label_separator": ","}, "holds a dict, not a label; name another column"),
     ([{"text": "x", "label": "2"}], {"label_names": ["n", "p"]}, 'line 1: label "2" is not a number from 0 to 1'),
+    ([{"text": "x", "label": "2" * 5000}], {"label_names": ["n", "p"]}, '2" is not a number from 0 to 1, the places'),
     ([{"text": "x", "label": "yes"}], {"label": ["label"]}, 'line 1: column "label" holds "yes"; a list of label'),
 ]
 

@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,14 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> Non
 def test_a_field_of_many_megabytes_is_read(tmp_path: Path) -> None:
     write(tmp_path, "a.csv", "text,label\n" + "long " * 2_000_000 + ",y\n")
     assert len(rows(tmp_path, path="csv", data_files={"train": "a.csv"})[0]["text"]) == 10_000_000
+
+
+def test_a_table_of_very_many_columns_is_opened_as_fast_as_it_is_read(tmp_path: Path) -> None:
+    names = [f"c{number}" for number in range(50_000)]
+    write(tmp_path, "a.csv", ",".join(names) + "\n" + ",".join(names) + "\n")
+    started = time.process_time()
+    assert rows(tmp_path, path="csv", data_files={"train": "a.csv"}) == [dict(zip(names, names, strict=True))]
+    assert time.process_time() - started < 5
 
 
 def test_globs_are_sorted_and_lists_keep_their_order(tmp_path: Path) -> None:

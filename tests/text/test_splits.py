@@ -136,3 +136,9 @@ def test_a_sample_is_the_same_for_any_order() -> None:
 def test_labels_that_are_numbers_are_in_the_order_of_their_values() -> None:
     assert label_order(["10", "2", "1"]) == ["1", "2", "10"]
     assert label_order(["10", "2", "x"]) == ["10", "2", "x"]
+
+
+def test_labels_that_are_numbers_too_long_to_be_meant_are_words() -> None:
+    long = "9" * 5000
+    assert label_order([long, "10", "2"]) == ["10", "2", long]
+    assert label_order(["9" * 18, "10", "2"]) == ["2", "10", "9" * 18]

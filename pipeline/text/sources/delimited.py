@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ def read_delimited(path: Path, delimiter: str) -> Iterator[Row]:
             header = next(lines, None)
             if header is None:
                 raise UserError(f"{path}: is empty; it needs a header line and rows")
-            twice = {name for name in header if header.count(name) > 1}
+            twice = {name for name, count in Counter(header).items() if count > 1}
             if twice:
                 raise UserError(f'{path}: line 1: column "{min(twice)}" stands twice in the header; rename one')
             rows = 0
