@@ -106,7 +106,9 @@ def encode(tokenizer: Tokenizer, texts: list[str]) -> list[np.ndarray]:
 def encoded(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
     """Each text with its tokens, as `encode` makes them; of a stream of texts a few megabytes are held at a time.
 
-    A long text is encoded in blocks, with the same result, so that it needs little memory and takes all cores too.
+    A long text is encoded in blocks, so that it needs little memory and takes all cores too. The result is the same,
+    unless the tokenizer puts a character before each text it is given, as LLaMA's Prepend normaliser does: then each
+    block begins with one more.
     """
     dtype = token_dtype(tokenizer.get_vocab_size())
     begin, end = np.array([BOS], dtype), np.array([EOS], dtype)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, normalizers
 
 from pipeline.base.errors import UserError
 from pipeline.config.tokenizer import TokenizerConfig
@@ -183,6 +183,18 @@ def test_blocks_of_a_long_text_make_the_same_tokens(
     assert cut == expected
     monkeypatch.setattr(module, "GROUP_CHARACTERS", 50)
     assert encode(plain, ["", LONG, "the cat"])[1][1:-1].tolist() == expected
+
+
+def test_a_tokenizer_that_begins_each_text_with_a_character_begins_each_block_with_one_more() -> None:
+    """As LLaMA's: the one difference that blocks make."""
+    words = {name: number for number, name in enumerate([*SPECIALS, "▁", "a"])}
+    llama = Tokenizer(models.BPE(words, [], unk_token="<pad>"))
+    llama.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    text = "a a " * 20_000
+    more = len(list(blocks(text))) - 1
+    assert more
+    whole = llama.encode(text, add_special_tokens=False).ids
+    assert len(encode(llama, [text])[0][1:-1]) == len(whole) + more
 
 
 def test_a_stream_of_texts_comes_back_in_order_before_it_is_read_whole(
