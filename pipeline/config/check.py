@@ -83,8 +83,8 @@ def _check_names(choices: Choices) -> None:
             place = PRETRAINED / name if key == "pretrained" else _path(key, name)
             also = f" and {RAW / name}" if key in DATASETS else ""
             raise UserError(
-                f"{CHOICES}: `{key}: {name}` cannot stand in a command; rename {place}{also}, with letters, digits, _ "
-                "and a - between them alone"
+                f"{CHOICES}: `{key}: {name}` cannot stand in a command; rename {place}{also}, with letters, digits, _, "
+                ". and a - between them alone"
             )
 
 

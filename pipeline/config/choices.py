@@ -14,7 +14,7 @@ from pipeline.config.tokenizer import TokenizerConfig
 from pipeline.models.settings import settings_schema
 
 # Of what a choice names: it stands in file names and in the commands of stages, which a shell reads.
-NAME = re.compile(r"[a-zA-Z0-9]\w*(-\w+)*", re.ASCII)
+NAME = re.compile(r"[a-zA-Z0-9][\w.]*(-[\w.]+)*", re.ASCII)
 Direction = Literal["forward", "backward"]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.base.errors import UserError
 from pipeline.config.check import check_all
-from pipeline.config.choices import Choices
+from pipeline.config.choices import NAME, Choices
 from pipeline.config.chosen import choice, chosen
 from pipeline.config.dataset import DatasetConfig
 from tests.choices import replace_in, write_choices
@@ -81,14 +81,14 @@ WRONG = [
         choose(task="my task"),
         (
             "configs/config.yaml: `task: my task` cannot stand in a command; rename configs/dataset/my task.yaml and "
-            "data/raw/my task, with letters, digits, _ and a - between them alone"
+            "data/raw/my task, with letters, digits, _, . and a - between them alone"
         ),
     ),
     (
         choose(model="../small"),
         (
             "configs/config.yaml: `model: ../small` cannot stand in a command; rename configs/model/../small.yaml, "
-            "with letters, digits, _ and a - between them alone"
+            "with letters, digits, _, . and a - between them alone"
         ),
     ),
     (choose(task="3"), "configs/config.yaml: `task: 3` is not allowed; it should be text"),
@@ -384,6 +384,11 @@ def test_a_name_that_a_shell_could_misread_is_refused_on_every_line(key: str, na
     with pytest.raises(UserError, match=f"`{key}: {re.escape(name)}` cannot stand in a command; rename ") as caught:
         check_all({**{key: choice(key) for key in Choices.__dataclass_fields__}, key: name})
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["t5-v1.1", "bert_base", "2024.reviews", "a-b-c"])
+def test_names_that_models_have_are_names(name: str) -> None:
+    assert NAME.fullmatch(name)
 
 
 def test_other_choices_can_be_tried_without_being_written() -> None:
