@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pipeline.base.files import read_json, write_json
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.read import load
 from pipeline.inference.held_out import HeldOut
-from pipeline.text.prepared import read_labels
+from pipeline.text.prepared import read_labels, read_texts
 from stages.tune import main
 from tests.workspace import CONFIGS, LABELS, copies, make
 
@@ -208,6 +209,7 @@ def test_too_few_labels_are_one_line(
         return replace(task, train=train)
 
     monkeypatch.setattr(Task, "open", classmethod(some))
+    monkeypatch.setattr("stages.tune.read_texts", lambda path: islice(read_texts(path), kept))
     with pytest.raises(UserError) as refused:
         main("tuned", "1", *([folds] if folds else []))
     assert str(refused.value).startswith(message)
