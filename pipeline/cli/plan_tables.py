@@ -117,9 +117,9 @@ def _notes(made: Plan, trained: Sequence[PlannedStage]) -> Iterator[str]:
             remedies.setdefault(remedy, []).append(f"{one.stage.name} ({need:,.1f} GB on one device)")
     for remedy, names in sorted(remedies.items()):
         yield f"does not fit: {', '.join(names)}; what fits: {remedy}"
-    few = [f"{one.stage.name} {one.stage.sequences:,}" for one in trained if made.devices[-1] > one.stage.sequences]
-    if few:
-        yield f"more devices than a step has sequences find no work: {', '.join(few)}"
+    busy = {one.stage.name: one.forecasts[-1].busy for one in trained if one.forecasts}
+    if few := [f"{name} {most:,}" for name, most in busy.items() if made.devices[-1] > most]:
+        yield f"more devices than a stage has work for stand idle: {', '.join(few)}"
 
 
 def _gigabytes(size: float) -> str:
