@@ -14,6 +14,7 @@ from pipeline.base.errors import UserError, suggest
 from pipeline.base.files import COMPRESSED, disk_errors, endings, read_json, whole_file
 from pipeline.base.progress import Progress
 from pipeline.config.self_train import FOLDER as STUDENT
+from pipeline.inference.tables.formats import CHOICES, FORMATS, format_of
 from pipeline.text.sources.files import open_binary
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=("lines", "csv", "tsv", "json", "jsonl", "parquet"),
+        choices=CHOICES,
         help="format of input and output (default: by the ending of FILE; standard input is lines)",
     )
     parser.add_argument("--output", metavar="FILE", help="where to write; default: standard output")
@@ -72,7 +73,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Predict; a mistake in the input ends it with one line, and no half-written FILE is left."""
-    from pipeline.inference.tables.choose import format_of, table
+    from pipeline.inference.tables.choose import table
 
     name = STANDARD_INPUT if args.file == "-" else args.file
     form = args.format or ("lines" if args.file == "-" else format_of(args.file))
@@ -154,8 +155,6 @@ def trained_on(folder: Path) -> list[str]:
 
 def _check_output(file: str | None, form: str) -> None:
     """Refuse a name that tells another format than the one that will be written."""
-    from pipeline.inference.tables.choose import FORMATS
-
     ending, packed = endings(file or "")
     if packed:
         raise UserError(f"{file}: the output is not compressed; leave out the {packed}")

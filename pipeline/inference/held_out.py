@@ -47,9 +47,9 @@ class HeldOut:
         found_NC, beside = np.zeros((len(self.texts), len(task.labels))), []
         with ExitStack() as stack:
             for number, (_, held_N) in enumerate(self.folds):
-                said = stack.enter_context(self.of_fold(number, language_model, task))
-                found_NC[held_N] = said[: len(held_N)]
-                beside.append(said[len(held_N) :])
+                told_MC = stack.enter_context(self.of_fold(number, language_model, task))
+                found_NC[held_N] = told_MC[: len(held_N)]
+                beside.append(told_MC[len(held_N) :])
         return found_NC, beside
 
     @contextmanager

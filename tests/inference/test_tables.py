@@ -15,7 +15,8 @@ import pytest
 
 from pipeline.base.errors import UserError
 from pipeline.inference.tables.base import FIRST_ROWS, MOST_CHARACTERS, MOST_ROWS
-from pipeline.inference.tables.choose import format_of, table
+from pipeline.inference.tables.choose import table
+from pipeline.inference.tables.formats import format_of
 
 TEXTS = ["강가를 걸었다", 'says "no", twice', "two\nlines", "", "买了苹果\u2028和面包"]
 
