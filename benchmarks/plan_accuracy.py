@@ -23,7 +23,8 @@ from pipeline.config.hardware import HardwareConfig
 from pipeline.planning.devices import Device, this_device
 from pipeline.planning.memory import memory_of
 from pipeline.planning.scaling import step_seconds
-from pipeline.planning.stages import Stage, stages_of
+from pipeline.planning.stage import Stage
+from pipeline.planning.stages import stages_of
 from pipeline.training.place import Place
 
 

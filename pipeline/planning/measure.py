@@ -18,7 +18,7 @@ from pipeline.language_model.task import task_of
 from pipeline.models.build import build
 from pipeline.planning.devices import Device
 from pipeline.planning.memory import memory_of
-from pipeline.planning.stages import Stage
+from pipeline.planning.stage import Stage
 from pipeline.text.specials import SPECIALS
 from pipeline.training.environment import peak_memory_mb
 from pipeline.training.module import Phase

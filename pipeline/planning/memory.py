@@ -11,7 +11,7 @@ from typing import Literal
 
 from pipeline.objectives.cross_entropy import CHUNK
 from pipeline.planning.devices import Device
-from pipeline.planning.stages import Stage
+from pipeline.planning.stage import Stage
 from pipeline.training.activations import kept_bytes
 
 Strategy = Literal["one process", "DDP", "FSDP"]

@@ -13,7 +13,8 @@ from pipeline.config.read import load
 from pipeline.planning.devices import THIS, Device, device_named
 from pipeline.planning.memory import Memory, Strategy, memory_of
 from pipeline.planning.scaling import Forecast, forecast
-from pipeline.planning.stages import Stage, stages_of
+from pipeline.planning.stage import Stage
+from pipeline.planning.stages import stages_of
 from pipeline.training.place import Place
 
 if TYPE_CHECKING:

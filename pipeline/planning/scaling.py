@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pipeline.planning.communication import BUCKET, all_gather, all_reduce
 from pipeline.planning.devices import Device
 from pipeline.planning.memory import USABLE, Memory, Strategy, fewest_devices, largest_micro_batch, memory_of
-from pipeline.planning.stages import Phase, Stage
+from pipeline.planning.stage import Phase, Stage
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def forecast(
         if fits:
             break
     seconds, waiting = _seconds(stage, device, precision, used, max(1, micro), chosen)
-    training = seconds - stage.measured * stage.phases[-1].flops.forward / device.speed(precision) / used
+    training = seconds - stage.read_only * stage.phases[-1].flops.forward / device.speed(precision) / used
     return Forecast(
         devices=devices,
         strategy=chosen,
@@ -117,7 +117,7 @@ def _seconds(
             step, wait = step_seconds(stage, phase, device, precision, devices, micro_batch, strategy)
             seconds, waiting = seconds + phase.steps * step, waiting + phase.steps * wait
     forward = stage.phases[-1].flops.forward
-    return seconds + stage.measured * forward / device.speed(precision) / devices, waiting
+    return seconds + stage.read_only * forward / device.speed(precision) / devices, waiting
 
 
 def step_seconds(

@@ -1,14 +1,12 @@
-"""What each training stage of some choices trains, on how much: networks without their weights, tokens, phases."""
+"""What each training stage of some choices trains, and on how much."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from pipeline.base.files import read_json
 from pipeline.classifier.data import LabelledDocuments, Task
@@ -20,117 +18,18 @@ from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.hardware import HardwareConfig
 from pipeline.config.language_model import LanguageModelConfig
 from pipeline.config.read import load, parse
-from pipeline.config.training import TrainingConfig
 from pipeline.language_model.task import task_of
-from pipeline.models.awd_lstm import LSTMLayer
-from pipeline.models.block import Block
 from pipeline.models.build import new_network
 from pipeline.models.settings import LSTMSettings, ModelSettings, settings_schema
-from pipeline.models.weights import Embedding, Linear
 from pipeline.objectives.replaced_tokens import ReplacedTokenDetection
 from pipeline.planning.cost import Flops, Update, language_model_flops, partial_flops, update_cost
-from pipeline.planning.parameters import by_part
 from pipeline.planning.prepared import MISSING, Prepared
+from pipeline.planning.stage import Phase, Stage
+from pipeline.shards.read import TokenCorpus
 from pipeline.training.groups import parameter_groups
 
 PRETRAINED = Path("data/pretrained")
 CLASSES = 2  # of a task that is not prepared: a head's size says nothing beside a network's
-
-
-@dataclass(frozen=True)
-class Phase:
-    """Steps that cost alike."""
-
-    name: str
-    steps: int
-    # Tokens that are read in all of them, and what each costs.
-    tokens: int
-    flops: Flops
-    update: Update
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A training stage; without phases it trains nothing, and `note` says why."""
-
-    name: str
-    # What trains, on the meta device, and the shapes of the networks in it.
-    trainee: nn.Module
-    settings: tuple[ModelSettings, ...]
-    config: TrainingConfig
-    vocabulary: int
-    # Sequences (or documents) of a step, the tokens of each at most, and those of them that gradients flow through.
-    sequences: int
-    length: int
-    kept_length: int
-    phases: tuple[Phase, ...]
-    # Tokens of all measurements on validation data.
-    measured: int = 0
-    # Whether all processes have equally many passes (`GlobalBatch.even`).
-    even: bool = False
-    # Whether one process trains it, on one device, however many there are (`HardwareConfig.alone`).
-    alone: bool = False
-    # The output matrix's numbers, where the loss has one.
-    scored: int = 0
-    # What is not known, or why nothing trains.
-    note: str = ""
-
-    @property
-    def tokens(self) -> int:
-        """Read in training."""
-        return sum(phase.tokens for phase in self.phases)
-
-    @property
-    def steps(self) -> int:
-        """Of the optimiser."""
-        return sum(phase.steps for phase in self.phases)
-
-    @property
-    def flops(self) -> float:
-        """Of the whole stage: training, updates, measurements."""
-        trained = sum(phase.tokens * phase.flops.both + phase.steps * phase.update.flops for phase in self.phases)
-        return trained + (self.measured * self.phases[-1].flops.forward if self.phases else 0.0)
-
-    @property
-    def known(self) -> bool:
-        """Whether it is known how many tokens it reads."""
-        return not self.phases or self.tokens > 0
-
-    @cached_property
-    def parts(self) -> dict[str, int]:
-        """Parameters by part."""
-        return by_part(self.trainee)
-
-    @property
-    def parameters(self) -> int:
-        """All of them."""
-        return sum(self.parts.values())
-
-    @property
-    def update(self) -> Update:
-        """The update of the phase in which most trains."""
-        return max((phase.update for phase in self.phases), key=lambda update: update.parameters)
-
-    @cached_property
-    def matrices(self) -> int:
-        """Numbers of the matrices that autocast copies."""
-        kinds = [
-            m for m in self.trainee.modules() if isinstance(m, Linear) or (self.scored and isinstance(m, Embedding))
-        ]
-        return sum(module.weight.numel() for module in kinds)
-
-    @cached_property
-    def largest_block(self) -> int:
-        """Parameters of the largest part that FSDP gathers at once."""
-        blocks = [module for module in self.trainee.modules() if isinstance(module, Block | LSTMLayer)]
-        return max(sum(parameter.numel() for parameter in block.parameters()) for block in blocks)
-
-    @cached_property
-    def outside(self) -> int:
-        """Parameters outside the blocks, which FSDP gathers for the whole of a step."""
-        blocks = [module for module in self.trainee.modules() if isinstance(module, Block | LSTMLayer)]
-        inside = {id(parameter) for block in blocks for parameter in block.parameters()}
-        return sum(parameter.numel() for parameter in self.trainee.parameters() if id(parameter) not in inside)
 
 
 def stages_of(choices: Mapping[str, Any]) -> list[Stage]:
@@ -154,7 +53,7 @@ def stages_of(choices: Mapping[str, Any]) -> list[Stage]:
         _language_model("pretrain", settings if why else start, vocabulary, configs["pretrain"], prepared, why),
         _language_model("finetune_lm", start, vocabulary, configs["finetune_lm"], prepared, no_domain, unsure),
         _classifier("finetune_classifier", start, vocabulary, configs["classifier"], task, unsure),
-        _blend(start, vocabulary, configs, task, unsure),
+        _blend(start, vocabulary, configs, task, prepared, unsure),
         _student(start, vocabulary, configs, task, prepared, unsure),
     ]
     return [
@@ -166,7 +65,7 @@ def stages_of(choices: Mapping[str, Any]) -> list[Stage]:
 def _repeated(stage: Stage, times: int) -> Stage:
     """The same training, several times one after the other."""
     phases = [replace(phase, steps=times * phase.steps, tokens=times * phase.tokens) for phase in stage.phases]
-    return replace(stage, phases=tuple(phases), measured=times * stage.measured)
+    return replace(stage, phases=tuple(phases), read_only=times * stage.read_only)
 
 
 def _language_model(
@@ -200,25 +99,40 @@ def _language_model(
         length=config.length,
         kept_length=config.length,
         phases=() if why_not else (phase,),
-        measured=at_once * (2 + (steps - 1) // config.validate_every),  # before, on the way, at the end
+        read_only=at_once * (2 + (steps - 1) // config.validate_every),  # before, on the way, at the end
         scored=task.network.output_matrix().numel(),
         even=config.objective != "hybrid" and not isinstance(settings, LSTMSettings),
         note=why_not or note,
     )
 
 
-def _blend(settings: ModelSettings, vocabulary: int, configs: Mapping[str, Any], task: Task | None, note: str) -> Stage:
-    """Trainings on all parts of the labelled documents but one, where no validation part judges the blend."""
+def _blend(
+    settings: ModelSettings,
+    vocabulary: int,
+    configs: Mapping[str, Any],
+    task: Task | None,
+    prepared: Prepared,
+    note: str,
+) -> Stage:
+    """Trainings on all parts of the labelled documents but one, where no validation part judges the blend.
+
+    Each training's network labels the documents that it has not seen and unlabelled ones; so does the finished one.
+    """
     config, parts = configs["blend"], configs["blend"].folds
-    why, known = "`weight: none`" if config.weight == "none" else "", None
+    why, known, read = "`weight: none`" if config.weight == "none" else "", None, 0
     if task is not None and len(task.validation) >= config.enough:
         why = f"{len(task.validation):,} validation documents judge the blend"
     elif task is not None:
         rows = np.arange(len(task.train))
         none = task.validation.subset(rows[:0])
         known = replace(task, train=task.train.subset(rows[rows % parts > 0]), validation=none)
+        domain = None if task.multilabel else prepared.corpus("domain", "train")
+        most = configs["classifier"].max_tokens
+        read = _tokens(task.train, most) + (parts + 1) * (_tokens(domain, most, config.documents) if domain else 0)
     found = _classifier("blend", settings, vocabulary, configs["classifier"], known, note)
-    return replace(found, phases=(), note=why) if why else _repeated(replace(found, alone=True), parts)
+    if why:
+        return replace(found, phases=(), note=why)
+    return replace(_repeated(found, parts), alone=True, read_only=read)
 
 
 def _student(
@@ -229,9 +143,9 @@ def _student(
     prepared: Prepared,
     note: str,
 ) -> Stage:
-    """Some of the domain's documents, labelled ones among them, behind the labelled ones."""
+    """Some of the domain's documents behind the labelled ones, which the teacher has read before."""
     config, domain = configs["self_train"], prepared.corpus("domain", "train")
-    why, known = reason_not_to(config, multilabel=False, unlabelled=1, labelled=1), None
+    why, known, read = reason_not_to(config, multilabel=False, unlabelled=1, labelled=1), None, 0
     if configs["domain"].path == "none":
         why = "no domain corpus"
     elif task is not None and domain is not None:
@@ -239,10 +153,18 @@ def _student(
         counts = {"unlabelled": domain.documents, "labelled": len(task.train)}
         why = reason_not_to(config, multilabel=task.multilabel, **counts)
         known = None if why else taught(task, domain, rows, np.zeros((len(rows), len(task.labels))))
+        read = _tokens(domain, configs["classifier"].max_tokens, config.documents)
     found = _classifier(
         "self_train", settings, vocabulary, replace(configs["classifier"], epochs=config.epochs), known, note
     )
-    return replace(found, phases=(), note=why) if why else replace(found, alone=True)
+    return replace(found, phases=(), note=why) if why else replace(found, alone=True, read_only=read + found.read_only)
+
+
+def _tokens(documents: LabelledDocuments | TokenCorpus, longest: int, most: int | None = None) -> int:
+    """Of all documents, or of `most` of them spread evenly, each read to `longest` tokens."""
+    lengths = documents.lengths if isinstance(documents, LabelledDocuments) else documents.lengths()
+    chosen = spread(len(lengths), len(lengths) if most is None else most)
+    return int(np.minimum(lengths[np.array(chosen, dtype=np.int64)], longest).sum())
 
 
 def _classifier(
@@ -263,7 +185,7 @@ def _classifier(
         length=config.max_tokens,
         kept_length=min(config.max_tokens, config.chunk_tokens * config.gradient_chunks),
         phases=phases,
-        measured=at_once * (len(phases) + 1),  # before, and after each phase
+        read_only=at_once * (len(phases) + 1),  # before, and after each phase
         note="; ".join(filter(None, notes)),
     )
 

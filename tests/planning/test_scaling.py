@@ -12,7 +12,8 @@ from pipeline.planning.devices import DEVICES, GB, Device, this_device
 from pipeline.planning.memory import RUNTIME_GPU, USABLE, fewest_devices, largest_micro_batch, memory_of
 from pipeline.planning.plan import plan
 from pipeline.planning.scaling import forecast, step_seconds
-from pipeline.planning.stages import Stage, stages_of
+from pipeline.planning.stage import Stage
+from pipeline.planning.stages import stages_of
 from pipeline.training.environment import data_sheet, peak_flops
 
 H100 = DEVICES["h100"]

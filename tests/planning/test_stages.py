@@ -18,7 +18,8 @@ from pipeline.planning.devices import DEVICES
 from pipeline.planning.plan import plan
 from pipeline.planning.prepared import MISSING
 from pipeline.planning.scaling import forecast
-from pipeline.planning.stages import Stage, stages_of
+from pipeline.planning.stage import Stage
+from pipeline.planning.stages import stages_of
 from tests.source import ROOT
 from tests.workspace import copies
 
@@ -31,7 +32,7 @@ def test_language_models_read_their_budget_and_measure_on_the_way(choices: dict[
     stage = by_name(choices)["pretrain"]
     assert (stage.steps, stage.tokens, stage.sequences) == (25, 6400, 8)
     validation = read_json(Path("data/tokens/generic/validation/index.json"))["tokens"]
-    assert stage.measured == 4 * validation  # at the start, after 10 and 20 steps, at the end
+    assert stage.read_only == 4 * validation  # at the start, after 10 and 20 steps, at the end
     assert stage.vocabulary == read_json(Path("data/tokens/generic/train/index.json"))["vocabulary"]
 
 
@@ -87,10 +88,28 @@ def test_a_blend_trains_once_for_each_part_unless_a_validation_part_judges(
     assert by_name(choices)["blend"].phases == ()
 
 
+def test_documents_that_are_labelled_for_a_blend_and_a_student_are_counted(
+    choices: dict[str, Any], house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tokens(corpus: str) -> int:
+        return int(read_json(Path("data/tokens") / corpus / "index.json")["tokens"])
+
+    monkeypatch.chdir(copies(house, tmp_path / "labels"))
+    write_json(Path("configs/blend/tiny.yaml"), {"folds": 4, "documents": 10**6})
+    write_json(Path("configs/self_train/tiny.yaml"), {"documents": 10**6})
+    write_json(
+        Path("configs/classifier/tiny.yaml"), read_json(Path("configs/classifier/tiny.yaml")) | {"max_tokens": 10**6}
+    )
+    stages = by_name(choices)
+    assert stages["blend"].read_only == tokens("task/train") + 5 * tokens("domain/train")  # four folds, and the whole
+    measured = (len(stages["self_train"].phases) + 1) * tokens("task/validation")
+    assert stages["self_train"].read_only == tokens("domain/train") + measured
+
+
 def test_a_classifier_is_measured_before_and_after_each_phase(choices: dict[str, Any]) -> None:
     stage = by_name(choices)["finetune_classifier"]
     validation = read_json(Path("data/tokens/task/validation/index.json"))["tokens"]
-    assert stage.measured == (len(stage.phases) + 1) * validation
+    assert stage.read_only == (len(stage.phases) + 1) * validation
 
 
 def test_phases_of_gradual_unfreezing_cost_more_and_more(choices: dict[str, Any]) -> None:
