@@ -59,6 +59,7 @@ def save_classifier(
             "overlap": reading.overlap,
             "max_tokens": reading.max_tokens,
             "causal": reading.causal,
+            "carries": reading.carries,
         },
     }
     with whole_folder(folder) as partial:
@@ -85,7 +86,13 @@ def load_classifier(folder: Path | str) -> LoadedClassifier:
     network = ClassifierNetwork(
         backbone,
         Head(features, len(config["labels"]), width=head["head_width"], dropout=rates),
-        Reading(reading["chunk_tokens"], reading["overlap"], reading["max_tokens"], causal=reading["causal"]),
+        Reading(
+            reading["chunk_tokens"],
+            reading["overlap"],
+            reading["max_tokens"],
+            causal=reading["causal"],
+            carries=reading.get("carries", False),  # in older folders each chunk of an LSTM began anew
+        ),
         tuple(head["pooling"]),
         pool_layers,
     )

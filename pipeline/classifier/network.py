@@ -7,13 +7,15 @@ from torch import Tensor, nn
 
 from pipeline.base.errors import UserError
 from pipeline.classifier.heads import Head
+from pipeline.classifier.passes import Pass, apart, in_turn
 from pipeline.classifier.pooling import ABSENT, join, summarise
 from pipeline.classifier.reading import Chunks, Reading
 from pipeline.config.classifier import ClassifierConfig
-from pipeline.config.suitable import one_way
+from pipeline.config.suitable import carried, one_way
 from pipeline.config.suitable import reading as reads
 from pipeline.models.awd_lstm import AWDLSTM
 from pipeline.models.build import Network
+from pipeline.models.cache import Cache
 from pipeline.models.transformer import Transformer
 from pipeline.models.weights import initialise
 
@@ -79,31 +81,24 @@ class ClassifierNetwork(nn.Module):
         chunks = self.reading.chunks(lengths_B)
         shape_BND = (len(tokens_BT), chunks.most, sum(self.widths))
         parts = {pool: tokens_BT.new_full(shape_BND, ABSENT[pool], dtype=torch.float32) for pool in self.pooling}
-        for rows_K, trains in self._passes(chunks, len(tokens_BT)):
+        for rows_K, trains, cache in self._passes(chunks, len(tokens_BT)):
             some = chunks.take(rows_K, tokens_BT.device)
             with torch.set_grad_enabled(trains and torch.is_grad_enabled()):
-                hidden_KTD = self._hidden(tokens_BT, some, seeds_B)
+                hidden_KTD = self._hidden(tokens_BT, some, seeds_B, cache)
                 new = {pool: summarise(pool, hidden_KTD, some) for pool in self.pooling}
             for pool, summary_KD in new.items():
                 parts[pool][some.document_M, some.number_M] = summary_KD
         lengths_B = lengths_B.to(tokens_BT.device)
         return torch.cat([join(pool, parts[pool], lengths_B, self.widths) for pool in self.pooling], dim=1)  # (B, P)
 
-    def _passes(self, chunks: Chunks, documents: int) -> Iterator[tuple[Tensor, bool]]:
-        """Rows of the chunks that go through the backbone together, and whether gradients flow through them.
-
-        Whole chunks and the shorter ones that end a document go apart, so that only the latter are padded. In training,
-        those without gradients come in parts no larger than what has gradients, so that a document's length costs time
-        and no memory; and they come last, because autocast may keep a weight's cast, and theirs has no gradient.
-        """
+    def _passes(self, chunks: Chunks, documents: int) -> Iterator[Pass]:
+        """The calls of the backbone."""
         trains_M = chunks.trains_M if torch.is_grad_enabled() else torch.ones_like(chunks.trains_M)
-        whole_M = chunks.length_M == self.reading.chunk_tokens
-        yield from ((rows_K, True) for rows_K in _rows(trains_M & ~whole_M))
-        yield from ((rows_K, True) for rows_K in _rows(trains_M & whole_M))
-        for rows_K in _rows(~trains_M):
-            yield from ((part_K, False) for part_K in rows_K.split(documents * self.reading.gradient_chunks))
+        if self.reading.carries:
+            return in_turn(chunks, trains_M)
+        return apart(chunks, trains_M, self.reading.chunk_tokens, documents * self.reading.gradient_chunks)
 
-    def _hidden(self, tokens_BT: Tensor, chunks: Chunks, seeds_B: Tensor | None) -> Tensor:
+    def _hidden(self, tokens_BT: Tensor, chunks: Chunks, seeds_B: Tensor | None, cache: Cache | None) -> Tensor:
         """Hidden states `(K, T, D)` of K chunks, T the longest, D the widths of what is pooled."""
         position_T = torch.arange(int(chunks.length_M.max()), device=tokens_BT.device)
         # Behind the end of a document anything may stand: no true position sees it, and pooling leaves it out.
@@ -114,6 +109,7 @@ class ClassifierNetwork(nn.Module):
             lengths_B=chunks.length_M,
             causal=self.reading.causal,
             seeds_B=seeds_K,
+            cache=cache,
             every_layer=self.pool_layers == "all",
         )
 
@@ -148,7 +144,10 @@ def classifier_network(network: Network, config: ClassifierConfig, classes: int)
         raise UserError(
             f"`causal: false` of the classifier does not fit this language model: {reason}; write `causal: auto`"
         )
-    reading = Reading(config.chunk_tokens, config.overlap, config.max_tokens, config.gradient_chunks, causal)
+    carries = isinstance(backbone, AWDLSTM)
+    if config.overlap and (reason := carried(reads(backbone.settings))):
+        raise UserError(f"`overlap: {config.overlap}` of the classifier does not fit this language model: {reason}")
+    reading = Reading(config.chunk_tokens, config.overlap, config.max_tokens, config.gradient_chunks, causal, carries)
     features = pooled_features(backbone, config.pooling, config.pool_layers)
     head = Head(features, classes, width=config.head_width, dropout=config.head_dropout)
     initialise(head, config.seed)
@@ -163,10 +162,3 @@ def pooled_features(backbone: Transformer | AWDLSTM, pooling: Sequence[str], poo
 def pooled_widths(backbone: Transformer | AWDLSTM, pool_layers: str) -> list[int]:
     """How wide the states are that each pool takes in, layer by layer."""
     return backbone.state_widths() if pool_layers == "all" else [backbone.settings.width]
-
-
-def _rows(wanted_M: Tensor) -> Iterator[Tensor]:
-    """The numbers of the chunks wanted, in one tensor; none if there are none."""
-    rows_K = wanted_M.nonzero().flatten()
-    if len(rows_K):
-        yield rows_K

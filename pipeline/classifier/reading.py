@@ -43,7 +43,7 @@ class Reading:
     A chunk is what a window is to the language model: it begins anywhere in a text and its first token stands at
     position 0. No `<bos>` is put before the later chunks, because in training that token promises the beginning of a
     document; what gives a chunk context is `overlap`, whose tokens are read twice and pooled once, in the earlier
-    chunk (there they have the longer context).
+    chunk (there they have the longer context), or in a recurrent network the state that the chunk before has left.
     """
 
     chunk_tokens: int
@@ -55,6 +55,8 @@ class Reading:
     gradient_chunks: int = 1
     # With the causal mask of the language model, or seeing both sides within a chunk.
     causal: bool = True
+    # Each chunk goes on from the state after the one before, as a recurrent network's windows do.
+    carries: bool = False
 
     @property
     def stride(self) -> int:

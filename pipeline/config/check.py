@@ -11,7 +11,7 @@ from pipeline.config.dataset import DatasetConfig
 from pipeline.config.finished import Finished, finished_model
 from pipeline.config.language_model import PretrainConfig
 from pipeline.config.read import load, parse
-from pipeline.config.suitable import one_way, reading, unspannable, unsuitable, wordless
+from pipeline.config.suitable import carried, one_way, reading, unspannable, unsuitable, wordless
 from pipeline.config.summary import summary
 
 RAW = Path("data/raw")
@@ -198,6 +198,8 @@ def _check_objectives(choices: Choices, configs: Mapping[str, Any], networks: Ma
         if key not in LANGUAGE_MODELS:
             if config.causal is False and (reason := one_way(network.reading)):
                 raise UserError(f"{file}: `causal: false` does not fit {network.where}: {reason}; write `causal: auto`")
+            if config.overlap and (reason := carried(network.reading)):
+                raise UserError(f"{file}: `overlap: {config.overlap}` does not fit {network.where}: {reason}")
             continue
         if reason := unsuitable(config.objective, network.reading):
             raise UserError(f"{file}: `objective: {config.objective}` does not fit {network.where}: {reason}")

@@ -139,6 +139,11 @@ def one_way(network: Reading) -> str | None:
     return BLIND_AHEAD if _blind_ahead(network) else None
 
 
+def carried(network: Reading) -> str | None:
+    """Why chunks of a document must not overlap for such a network, as a clause; None if they may."""
+    return "an LSTM goes on from chunk to chunk; write `overlap: 0`" if network.family == "lstm" else None
+
+
 def _blind_ahead(network: Reading) -> bool:
     """Its table has a number for each distance back and one for all ahead (`T5Bias`): what follows has no order."""
     return (network.family, network.positions) == ("decoder", "t5")

@@ -235,9 +235,7 @@ def test_an_lstm_pools_last_max_and_mean_over_all_chunks_with_gradients_through_
     config = replace(CONFIG, chunk_tokens=8, gradient_chunks=2)
     network = fresh(LSTM, config).eval()
     tokens = np.arange(6, 36).astype(np.uint16)  # distinct tokens in chunks of 8, 8 | 8, 6
-    states_TD = torch.cat(
-        [network.backbone(torch.from_numpy(tokens[at : at + 8].astype(np.int64))[None])[0] for at in range(0, 30, 8)]
-    )
+    states_TD = network.backbone(torch.from_numpy(tokens.astype(np.int64))[None])[0]  # as if it were one chunk
     found_BP = network.pooled(*network.reading.batch([tokens]))
     pools = states_TD[-1], states_TD.amax(0), states_TD.mean(0)
     expected = [nn.functional.layer_norm(pool_D, (32,)) for pool_D in pools]
@@ -246,6 +244,41 @@ def test_an_lstm_pools_last_max_and_mean_over_all_chunks_with_gradients_through_
     moved_V = network.backbone.embeddings.weight.grad.abs().sum(dim=1)
     assert (moved_V[tokens[:16].astype(int)] == 0).all()
     assert (moved_V[tokens[16:].astype(int)] > 0).all()
+
+
+def test_chunks_of_an_lstm_go_on_from_the_state_that_the_one_before_has_left() -> None:
+    """BPT3C (section 3.3): with gradients through three chunks a long document is one sequence, in training too."""
+    short, long = (
+        fresh(LSTM, replace(CONFIG, chunk_tokens=size, gradient_chunks=9)).eval() for size in (8, LSTM.max_positions)
+    )
+    some = documents(30, 3, 8, 17, 25, 9)
+    wholes = [network.pooled(*network.reading.batch(some)) for network in (short, long)]
+    torch.testing.assert_close(*wholes, atol=1e-5, rtol=0)
+    alone = [short.pooled(*short.reading.batch([one])) for one in some]
+    torch.testing.assert_close(torch.cat(alone), wholes[0], atol=1e-5, rtol=0)
+    gradients = []
+    for network, pooled_BP in zip((short, long), wholes, strict=True):
+        pooled_BP.square().sum().backward()
+        gradients.append(torch.cat([one.grad.flatten() for one in network.backbone.layers.parameters()]))
+    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-3)
+
+
+def test_gradients_of_an_lstm_end_where_bpt3c_cuts_them_though_its_state_goes_on() -> None:
+    """Only the last chunk's inputs are moved by the last state; what came before them changes it all the same."""
+    network = fresh(LSTM, replace(CONFIG, pooling=("last",), chunk_tokens=8, gradient_chunks=1)).eval()
+    tokens = np.arange(6, 26).astype(np.uint16)
+    pooled_BP = network.pooled(*network.reading.batch([tokens]))
+    pooled_BP[0, 0].backward()
+    moved_V = network.backbone.embeddings.weight.grad.abs().sum(dim=1)
+    assert (moved_V[6:22] == 0).all()
+    assert (moved_V[22:26] > 0).all()
+    other = np.concatenate([tokens[:1] + 30, tokens[1:]])
+    assert not torch.equal(network.pooled(*network.reading.batch([other])), pooled_BP)
+
+
+def test_chunks_of_an_lstm_must_not_overlap() -> None:
+    with pytest.raises(UserError, match=r"`overlap: 2` of the classifier does not fit .* write `overlap: 0`"):
+        fresh(LSTM, replace(CONFIG, overlap=2))
 
 
 @pytest.mark.parametrize("pooling", [("mean",), ("last", "max", "mean")])

@@ -311,6 +311,17 @@ WRONG = [
             "an LSTM reads one way; write `causal: auto`"
         ),
     ),
+    (
+        both(
+            FROM_FOLDER,
+            edit("data/pretrained/colleague/config.json", '{"max', '{"backbone": "lstm", "max'),
+            edit("configs/classifier/quick.yaml", "epochs", "overlap: 8\nepochs"),
+        ),
+        (
+            "configs/classifier/quick.yaml: `overlap: 8` does not fit data/pretrained/colleague/config.json: "
+            "an LSTM goes on from chunk to chunk; write `overlap: 0`"
+        ),
+    ),
     # Spans: half of 128 tokens, one by one, are 129 with <bos>; and a row of 256 has no sentinels for so many.
     (
         both(
