@@ -21,7 +21,8 @@ def main(direction: str, goal: str = "train") -> None:
     hardware = chosen("hardware", HardwareConfig)
     run = LanguageModelRun("finetune_lm", direction, config, hardware, corpora, start.tokenizer, goal)
     if corpora.train.documents == 0:
-        run.pass_on(start.model, "no domain corpus: the pretrained model is passed on", start.companion)
+        why = "no domain corpus: the pretrained model is passed on"
+        run.pass_on(start.model, why, start.companion, start.objective)
         return
 
     def move_towards_domain(network: Network) -> None:

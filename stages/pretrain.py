@@ -32,7 +32,7 @@ def main(direction: str, goal: str = "train") -> None:
             raise UserError(
                 f"{folder}: reads {taken.direction}; write `directions: [{taken.direction}]` in configs/config.yaml"
             )
-        run.pass_on(taken.model, f"taken from {folder}", taken.companion)
+        run.pass_on(taken.model, f"taken from {folder}", taken.companion, taken.objective)
         return
     if config.start == "huggingface":
         folder = model_folder(choice("pretrained"), config.hub, config.revision)

@@ -56,7 +56,7 @@ class WindowPlan:
 
 
 def validation_starts(tokens: int, length: int, limit: int) -> tuple[np.ndarray, int]:
-    """Windows for measuring: one after the other from the beginning, `limit` tokens of text at most.
+    """Windows for measuring: spread evenly over the text, without overlap, `limit` tokens of it at most.
 
     Returns their starts, int64 (N,), and their length: shorter than asked where the text is shorter than one window.
     N is 0 where there is no text.
@@ -65,7 +65,7 @@ def validation_starts(tokens: int, length: int, limit: int) -> tuple[np.ndarray,
     if length < 1:
         return np.zeros(0, dtype=np.int64), 1
     windows = max(1, min(tokens - 1, limit) // length)
-    return np.arange(windows, dtype=np.int64) * length, length
+    return np.arange(windows, dtype=np.int64) * (tokens - 1 - length) // max(1, windows - 1), length
 
 
 def read_windows(corpus: TokenCorpus, starts: np.ndarray, length: int, *, reverse: bool = False) -> np.ndarray:

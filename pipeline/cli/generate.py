@@ -155,7 +155,7 @@ def _gap(model: "LoadedModel", tokenizer: "Tokenizer", prompt: str, tokens: int)
         guesses = [fill_span(model.model, [BOS, *before], after, tokens=tokens)]
     else:
         assert isinstance(model.model, Transformer)
-        guesses = fill_mask(model.model, [BOS, *before], after)
+        guesses = fill_mask(model.model, [BOS, *before], after, shifted=model.objective == "hybrid")
     return "\n".join(f"{one.probability:6.1%}  {decode(tokenizer, one.tokens, model.direction)}" for one in guesses)
 
 

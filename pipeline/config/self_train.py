@@ -13,5 +13,6 @@ class SelfTrainConfig:
 
     # Of the domain's text, spread evenly over it. 0: no student; where there are fewer than labelled ones neither.
     documents: CountOrNone = 4000
-    # Passes over them and the labelled documents; the other settings are those of configs/classifier/.
+    # Passes over them and the labelled documents; the other settings are those of configs/classifier/, but for
+    # `label_smoothing` and `class_weights`: probabilities are taught as the teacher says them.
     epochs: Positive = 2.0

@@ -33,13 +33,21 @@ class LoadedModel:
     tokenizer: Path
     # `companion.safetensors`, if the folder has one.
     companion: Path | None
+    # What it was trained on here last; None for a network from elsewhere, or without training.
+    objective: str | None = None
 
 
 def save_language_model(
-    folder: Path | str, model: Network, *, direction: str, tokenizer: Path, companion: nn.Module | None = None
+    folder: Path | str,
+    model: Network,
+    *,
+    direction: str,
+    tokenizer: Path,
+    companion: nn.Module | None = None,
+    objective: str | None = None,
 ) -> None:
     """Write a language model and a copy of its tokenizer; `folder` is replaced as a whole or left as it was."""
-    config = network_config(LANGUAGE_MODEL, model, direction=direction, tokenizer=tokenizer)
+    config = network_config(LANGUAGE_MODEL, model, direction=direction, tokenizer=tokenizer) | {"objective": objective}
     with whole_folder(folder) as partial:
         save_tensors(partial / MODEL, model)
         write_json(partial / CONFIG, config)
@@ -55,7 +63,15 @@ def load_language_model(folder: Path | str) -> LoadedModel:
     model = empty_network(folder, config)
     load_tensors(folder / MODEL, model)
     companion = folder / COMPANION if (folder / COMPANION).is_file() else None
-    return LoadedModel(model, model.settings, model.vocabulary, config["direction"], folder / TOKENIZER, companion)
+    return LoadedModel(
+        model,
+        model.settings,
+        model.vocabulary,
+        config["direction"],
+        folder / TOKENIZER,
+        companion,
+        config.get("objective"),
+    )
 
 
 def network_config(kind: str, model: Network, *, direction: str, tokenizer: Path) -> dict[str, Any]:

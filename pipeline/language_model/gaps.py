@@ -21,12 +21,15 @@ class Guess(NamedTuple):
 
 
 @torch.no_grad()
-def fill_mask(network: Transformer, before_T: Sequence[int], after_T: Sequence[int], *, top: int = 5) -> list[Guess]:
+def fill_mask(
+    network: Transformer, before_T: Sequence[int], after_T: Sequence[int], *, top: int = 5, shifted: bool = False
+) -> list[Guess]:
     """The `top` most probable tokens between these, most probable first; never special ones.
 
     Args:
-        network: an encoder trained on the masked objective.
+        network: an encoder trained on the masked objective, or on the hybrid one.
         before_T: the tokens that it reads first, <bos> included.
+        shifted: a token is told by the state before it, as the hybrid objective teaches, and not by its own.
 
     Raises:
         ValueError: for another network, and for more tokens than it has positions.
@@ -34,7 +37,7 @@ def fill_mask(network: Transformer, before_T: Sequence[int], after_T: Sequence[i
     if network.settings.family != "encoder":
         raise ValueError(f"a masked token is filled in by an encoder, not by a {network.settings.family}")
     tokens_1T = torch.tensor([[*before_T, MASK, *after_T]], device=network.output_matrix().device)
-    hidden_1D = network(tokens_1T)[:, len(before_T)]
+    hidden_1D = network(tokens_1T)[:, len(before_T) - shifted]
     p_V = network.unembed(hidden_1D)[0].cpu().double().softmax(dim=0)
     p_V[: len(SPECIALS)] = 0
     found = p_V.topk(min(top, len(p_V) - len(SPECIALS)))

@@ -29,15 +29,19 @@ def sample_texts(
 ) -> list[Sample]:
     """Three samples, as JSON, of what the network was trained for; none where it does not predict tokens.
 
-    Continuations (objectives causal, hybrid, prefix) of the beginning of a validation document, or of its end for
-    direction backward, and of nothing at all; gaps in that document (masked, spans). Each sample is a text in three
+    Continuations (a decoder's objectives) of the beginning of a validation document, or of its end for direction
+    backward, and of nothing at all; gaps in that document (an encoder's, and spans). Each sample is a text in three
     parts, `before`, `written` by the network, and `after`, with `how` it was written; for a gap also the `original`
     and the network's best `guesses` with their `probability`.
     """
     loaded = Tokenizer.from_file(str(tokenizer))
     window = _beginning(validation, direction)[: min(WINDOW, network.settings.max_positions - 2)]
-    if objective == "masked" and isinstance(network, Transformer):
-        return [_gap(loaded, direction, cut, fill_mask(network, cut.before, cut.after)) for cut in _cuts(window, 1)]
+    if objective in ("masked", "hybrid") and isinstance(network, Transformer) and network.settings.family == "encoder":
+        shifted = objective == "hybrid"
+        return [
+            _gap(loaded, direction, cut, fill_mask(network, cut.before, cut.after, shifted=shifted))
+            for cut in _cuts(window, 1)
+        ]
     if objective == "spans" and isinstance(network, EncoderDecoder):
         return [
             _gap(loaded, direction, cut, [fill_span(network, cut.before, cut.after, tokens=2 * SPAN)])

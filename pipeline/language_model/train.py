@@ -19,6 +19,7 @@ from pipeline.config.hardware import HardwareConfig
 from pipeline.config.language_model import LanguageModelConfig
 from pipeline.config.suitable import unspannable
 from pipeline.interop.folders import COMPANION, save_language_model
+from pipeline.language_model.flops import language_model_flops
 from pipeline.language_model.module import LanguageModelModule, perplexity
 from pipeline.language_model.samples import sample_texts
 from pipeline.language_model.spectral import token_counts
@@ -82,15 +83,21 @@ class LanguageModelRun:
                 f"{tokenizer}: is not the tokenizer that made {corpora.train.folder}; run `dvc repro` to tokenise again"
             )
 
-    def pass_on(self, network: Network, why: str, companion: Path | None = None) -> None:
-        """Write the network as it is: an optional stage that has nothing to do. `companion`: as `train` takes it."""
+    def pass_on(self, network: Network, why: str, companion: Path | None = None, objective: str | None = None) -> None:
+        """Write the network as it is: an optional stage that has nothing to do.
+
+        companion: as `train` takes it.
+        objective: what the network was trained on, where that is known.
+        """
         if self.goal == "lr-find":
             raise UserError(f"{self.stage} trains nothing here ({why}), so it has no learning rate to look for")
         if this_rank():
             return
         print(f"  {why}")
         with whole_folder(self.out) as partial:
-            save_language_model(partial, network, direction=self.direction, tokenizer=self.tokenizer)
+            save_language_model(
+                partial, network, direction=self.direction, tokenizer=self.tokenizer, objective=objective
+            )
             if companion is not None:
                 shutil.copyfile(companion, partial / COMPANION)
         write_results(self.results, {"steps": 0, "tokens": 0, "note": why}, None, MEASURED, {"seconds": 0.0})
@@ -131,7 +138,7 @@ class LanguageModelRun:
             phases = [Phase("", steps, validate_every=self.config.validate_every)]
             run_phases(module, phases, share, resume=resume, place=place)
             if this_rank() == 0:
-                facts = run_facts(module, place, task.trainee.flops_per_token(self.config.length))
+                facts = run_facts(module, place, language_model_flops(task.trainee, self.config).both)
                 self._write(task, module, steps, facts)
                 resume.finish()
 
@@ -227,7 +234,12 @@ class LanguageModelRun:
             print(said)
         task.trainee.set_drop_mult(1.0)
         save_language_model(
-            self.out, network, direction=self.direction, tokenizer=self.tokenizer, companion=task.companion
+            self.out,
+            network,
+            direction=self.direction,
+            tokenizer=self.tokenizer,
+            companion=task.companion,
+            objective=self.config.objective,
         )
         write_results(self.results, metrics, module, MEASURED, facts)
         written = sample_texts(network, self.tokenizer, self.direction, self.config.objective, self.corpora.validation)

@@ -131,7 +131,7 @@ class TransformerSettings:
 
 @dataclass(frozen=True)
 class LSTMSettings:
-    """Shape and dropouts of an AWD-LSTM (Merity et al. 2018); ULMFiT's own values are the defaults."""
+    """An AWD-LSTM (Merity et al. 2018); by default ULMFiT's shape, and the rates of fastai's language model of it."""
 
     backbone: Literal["lstm"]
     layers: int = 3
@@ -143,7 +143,7 @@ class LSTMSettings:
     max_positions: int = 65_536
     tied: bool = True
     # Whole words of the embeddings; what enters the first layer; between layers; after the last; recurrent weights.
-    embedding_dropout: float = 0.05
+    embedding_dropout: float = 0.02
     input_dropout: float = 0.25
     hidden_dropout: float = 0.15
     output_dropout: float = 0.1

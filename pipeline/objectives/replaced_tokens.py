@@ -4,6 +4,7 @@ Clark et al. 2020, section 2 and appendix A.
 """
 
 from dataclasses import replace
+from functools import partial
 from math import gcd
 from typing import Any
 
@@ -29,8 +30,8 @@ class ReplacedTokenDetection(nn.Module):
     """Trains a `discriminator`, the network that is kept, beside a `generator` that makes its task.
 
     The generator fills in masked tokens; the discriminator reads the text with tokens drawn from it and says of each
-    whether it was replaced. A token that was drawn as it had been counts as not replaced. Both share their embeddings.
-    What the discriminator has for scoring a vocabulary is not trained.
+    whether it was replaced. A token that was drawn as it had been counts as not replaced. Both share their embeddings,
+    of tokens and of learned positions (section 3.2). What the discriminator has to score a vocabulary is not trained.
 
     Draws compare numbers that a network computed, so another micro batch, which rounds in another way, can change one
     now and then.
@@ -50,11 +51,15 @@ class ReplacedTokenDetection(nn.Module):
         # Other numbers than those of a discriminator drawn from the same seed.
         initialise(nn.ModuleList([self.generator, self.head]), hash_numbers(seed, 1))
         self.generator.embeddings = discriminator.embeddings
+        if settings.positions == "learned":
+            self.generator.positions = discriminator.positions
         for parameter in discriminator.way_out_parameters():
             parameter.requires_grad_(False)
-        # The shared table is part of the discriminator's state alone: a file may hold a tensor once.
-        self.generator.register_state_dict_post_hook(_leave_out_embeddings)
-        self.generator.register_load_state_dict_pre_hook(_keep_embeddings)
+        # What is shared is part of the discriminator's state alone: a file may hold a tensor once.
+        theirs = set(map(id, discriminator.parameters()))
+        shared = [name for name, parameter in self.generator.named_parameters() if id(parameter) in theirs]
+        self.generator.register_state_dict_post_hook(partial(_leave_out, shared))
+        self.generator.register_load_state_dict_pre_hook(partial(_keep, shared))
 
     @property
     def settings(self) -> TransformerSettings:
@@ -67,7 +72,7 @@ class ReplacedTokenDetection(nn.Module):
         return self.discriminator.vocabulary
 
     def companion(self) -> nn.Module:
-        """What trains beside the network that is kept: the generator, but for the shared embeddings, and the head."""
+        """What trains beside the network that is kept: the generator, but for what both share, and the head."""
         return nn.ModuleDict({"generator": self.generator, "head": self.head})
 
     def targets(self, length: int) -> float:
@@ -127,8 +132,8 @@ class ReplacedTokenDetection(nn.Module):
             (name, [parameter for parameter in group if id(parameter) not in untrained])
             for name, group in self.discriminator.layer_groups()
         ]
-        shared = self.discriminator.embeddings.weight
-        generator = [parameter for parameter in self.generator.parameters() if parameter is not shared]
+        theirs = set(map(id, self.discriminator.parameters()))
+        generator = [parameter for parameter in self.generator.parameters() if id(parameter) not in theirs]
         blocks[-1][1].extend(self.head.parameters())
         return [embeddings, ("generator", generator), *blocks]
 
@@ -184,9 +189,10 @@ def sample(network: Transformer, hidden_ND: Tensor, seeds_N: Tensor) -> Tensor:
     return torch.cat(drawn)
 
 
-def _leave_out_embeddings(generator: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
-    del state[prefix + "embeddings.weight"]
+def _leave_out(shared: list[str], generator: nn.Module, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    for name in shared:
+        del state[prefix + name]
 
 
-def _keep_embeddings(generator: nn.Module, state: dict[str, Any], prefix: str, *others: Any) -> None:
-    state[prefix + "embeddings.weight"] = generator.get_parameter("embeddings.weight")
+def _keep(shared: list[str], generator: nn.Module, state: dict[str, Any], prefix: str, *others: Any) -> None:
+    state.update({prefix + name: generator.get_parameter(name) for name in shared})

@@ -6,11 +6,12 @@ from functools import cached_property
 from torch import nn
 
 from pipeline.config.training import TrainingConfig
+from pipeline.language_model.flops import Flops
 from pipeline.models.awd_lstm import LSTMLayer
 from pipeline.models.block import Block
 from pipeline.models.settings import ModelSettings
 from pipeline.models.weights import Embedding, Linear
-from pipeline.planning.cost import Flops, Update
+from pipeline.planning.cost import Update
 from pipeline.planning.parameters import by_part
 
 

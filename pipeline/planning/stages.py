@@ -18,11 +18,12 @@ from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.hardware import HardwareConfig
 from pipeline.config.language_model import LanguageModelConfig
 from pipeline.config.read import load, parse
+from pipeline.language_model.flops import Flops, language_model_flops
 from pipeline.language_model.task import task_of
 from pipeline.models.build import new_network
 from pipeline.models.settings import LSTMSettings, ModelSettings, settings_schema
 from pipeline.objectives.replaced_tokens import ReplacedTokenDetection
-from pipeline.planning.cost import Flops, Update, language_model_flops, partial_flops, update_cost
+from pipeline.planning.cost import Update, partial_flops, update_cost
 from pipeline.planning.prepared import MISSING, Prepared
 from pipeline.planning.stage import Phase, Stage
 from pipeline.shards.read import TokenCorpus

@@ -100,16 +100,16 @@ def test_backward_windows_are_the_same_text_from_its_end(corpus: TokenCorpus) ->
 @pytest.mark.parametrize(
     ("tokens", "limit", "starts", "length"),
     [
-        (100, 1000, [0, 10, 20, 30, 40, 50, 60, 70, 80], 10),
+        (100, 1000, [0, 11, 22, 33, 44, 55, 66, 77, 89], 10),
         (101, 1000, [0, 10, 20, 30, 40, 50, 60, 70, 80, 90], 10),
-        (100, 35, [0, 10, 20], 10),
+        (100, 35, [0, 44, 89], 10),
         (100, 3, [0], 10),
         (7, 1000, [0], 6),
         (1, 1000, [], 1),
         (0, 1000, [], 1),
     ],
 )
-def test_validation_reads_from_the_beginning_without_overlap(
+def test_validation_is_spread_over_the_text_without_overlap(
     tokens: int, limit: int, starts: list[int], length: int
 ) -> None:
     found, width = validation_starts(tokens, 10, limit)

@@ -11,7 +11,7 @@ import torch
 
 from pipeline.cli.main import main
 from pipeline.config.tokenizer import TokenizerConfig
-from pipeline.interop.folders import COMPANION, save_language_model
+from pipeline.interop.folders import COMPANION, load_language_model, save_language_model
 from pipeline.models.build import build
 from pipeline.models.settings import TransformerSettings
 from pipeline.text import tokenizer as bpe
@@ -33,12 +33,14 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("domain/forward", "decoder", "forward"),
         ("domain/backward", "decoder", "backward"),
         ("encoder", "encoder", "forward"),
+        ("hybrid", "encoder", "forward"),
         ("encoder_decoder", "encoder_decoder", "forward"),
     ):
         network = build(TransformerSettings(**SHAPE, family=family), bpe.load(tokenizer).get_vocab_size(), seed=1)
         randomise(network, seed=2)
         (root / folder).parent.mkdir(exist_ok=True)
-        save_language_model(root / folder, network, direction=direction, tokenizer=tokenizer)
+        taught = "hybrid" if folder == "hybrid" else None
+        save_language_model(root / folder, network, direction=direction, tokenizer=tokenizer, objective=taught)
     return root
 
 
@@ -100,6 +102,15 @@ def test_greedy_writes_one_text_and_temperature_0_is_greedy(models: Path, capfdb
 def test_without_a_prompt_a_text_starts_from_nothing(models: Path, capfdbinary) -> None:
     out = written(capfdbinary, "--model", models / "domain/forward", "--tokens", 10, "--samples", 1)
     assert len(out) > 5
+
+
+def test_what_an_encoder_puts_into_a_gap_depends_on_what_has_taught_it(models: Path, capfdbinary) -> None:
+    """tests/language_model/test_gaps.py holds each to the text; here the folder says which it is."""
+    network = load_language_model(models / "hybrid")
+    assert network.objective == "hybrid"
+    prompt = ("--prompt", "The <mask> lay")
+    hybrid, masked = (written(capfdbinary, "--model", models / name, *prompt) for name in ("hybrid", "encoder"))
+    assert hybrid != masked
 
 
 @pytest.mark.parametrize(("family", "guesses"), [("encoder", 5), ("encoder_decoder", 1)])

@@ -100,27 +100,42 @@ def test_padding_is_not_asked_about() -> None:
     torch.testing.assert_close(trainee.losses(windows_BT1, seeds(ROWS))[1], expected)
 
 
-def test_detection_gives_the_generator_no_gradient() -> None:
-    trainee = detection()
+POSITIONS = pytest.mark.parametrize("positions", ["rotary", "learned", "t5"])
+
+
+def with_gradients(network: Transformer) -> set[str]:
+    return {name for name, parameter in network.named_parameters() if parameter.grad is not None}
+
+
+def shared(positions: str) -> set[str]:
+    """Clark et al. 2020, section 3.2: both the token and the positional embeddings."""
+    return {"embeddings.weight", *(["positions.table.weight"] if positions == "learned" else [])}
+
+
+@POSITIONS
+def test_detection_reaches_the_generator_in_the_embeddings_alone(positions: str) -> None:
+    trainee = detection(positions=positions)
     _, detecting, _ = trainee.losses(windows(ROWS, LENGTH), seeds(ROWS))
     detecting.backward()
-    shared = trainee.discriminator.embeddings.weight
-    assert all(p.grad is None for p in trainee.generator.parameters() if p is not shared)
-    assert shared.grad is not None
+    assert with_gradients(trainee.generator) == shared(positions)
 
 
-def test_the_generator_s_loss_reaches_the_discriminator_through_the_embeddings_alone() -> None:
-    trainee = detection()
+@POSITIONS
+def test_the_generator_s_loss_reaches_the_discriminator_in_the_embeddings_alone(positions: str) -> None:
+    trainee = detection(positions=positions)
     filling, _, _ = trainee.losses(windows(ROWS, LENGTH), seeds(ROWS))
     filling.backward()
-    shared = trainee.discriminator.embeddings.weight
-    assert all(p.grad is None for p in trainee.discriminator.parameters() if p is not shared)
-    assert shared.grad is not None
+    assert with_gradients(trainee.discriminator) == shared(positions)
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"tied": False, "output_transform": True}, {"embedding_width": 16, "norm": "rmsnorm"}, {"placement": "post"}],
+    [
+        {},
+        {"tied": False, "output_transform": True},
+        {"embedding_width": 16, "norm": "rmsnorm"},
+        {"placement": "post", "positions": "learned"},
+    ],
     ids=str,
 )
 def test_every_parameter_that_trains_is_in_one_group_and_gets_a_gradient(changes) -> None:
@@ -134,22 +149,24 @@ def test_every_parameter_that_trains_is_in_one_group_and_gets_a_gradient(changes
     assert [name for name, _ in trainee.layer_groups()] == ["embeddings", "generator", "block 1", "block 2"]
 
 
-def test_files_hold_the_shared_embeddings_once_and_give_everything_back(tmp_path) -> None:
-    trainee, other = detection(), detection()
+@POSITIONS
+def test_files_hold_what_is_shared_once_and_give_everything_back(tmp_path: Path, positions: str) -> None:
+    trainee, other = detection(positions=positions), detection(positions=positions)
     with torch.no_grad():
         for parameter in trainee.parameters():
             parameter.add_(0.5)
     save_tensors(tmp_path / "all.safetensors", trainee)
     load_tensors(tmp_path / "all.safetensors", other)
-    assert "generator.embeddings.weight" not in safetensors.torch.load_file(tmp_path / "all.safetensors")
+    held = safetensors.torch.load_file(tmp_path / "all.safetensors")
+    assert not held.keys() & {f"generator.{name}" for name in shared(positions)}
     windows_BT1, seeds_B = windows(ROWS, LENGTH), seeds(ROWS)
     assert torch.equal(other.loss_sum(windows_BT1, seeds_B), trainee.loss_sum(windows_BT1, seeds_B))
-    third = detection()
+    third = detection(positions=positions)
     third.load_state_dict(trainee.state_dict())
     assert third.generator.embeddings is third.discriminator.embeddings
     assert torch.equal(third.loss_sum(windows_BT1, seeds_B), trainee.loss_sum(windows_BT1, seeds_B))
     # The network that is kept and what was trained beside it, each in a file of its own.
-    fourth = detection()
+    fourth = detection(positions=positions)
     save_tensors(tmp_path / "kept", trainee.discriminator)
     save_tensors(tmp_path / "companion", trainee.companion())
     load_tensors(tmp_path / "kept", fourth.discriminator)

@@ -11,11 +11,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from pipeline.classifier.network import classifier_network
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.language_model import PretrainConfig
+from pipeline.language_model.flops import Flops, language_model_flops
 from pipeline.language_model.task import task_of
 from pipeline.models.build import build
 from pipeline.models.settings import TransformerSettings
 from pipeline.objectives import cross_entropy
-from pipeline.planning.cost import Flops, language_model_flops, partial_flops, update_cost
+from pipeline.planning.cost import partial_flops, update_cost
 from pipeline.training.groups import parameter_groups
 from pipeline.training.optimiser import orthogonalise
 

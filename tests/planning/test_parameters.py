@@ -10,9 +10,9 @@ from pipeline.classifier.network import classifier_network
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.language_model import PretrainConfig
 from pipeline.config.suitable import OBJECTIVE_NAMES, reading, unsuitable
+from pipeline.language_model.flops import language_model_flops
 from pipeline.language_model.task import task_of
 from pipeline.models.build import new_network
-from pipeline.planning.cost import language_model_flops
 from pipeline.planning.parameters import by_part
 
 VOCABULARIES = vocabularies(catalogue())
