@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -30,6 +31,7 @@ from pipeline.inference.predictor import Predictor
 from pipeline.interop.folders import CONFIG, MODEL, TOKENIZER, load_language_model
 from pipeline.text import tokenizer as bpe
 from pipeline.text.documents import clean
+from pipeline.training.run import TALKATIVE
 
 SAVED = frozenset({CONFIG, MODEL, TOKENIZER})  # all that the folder of a classifier holds
 
@@ -199,11 +201,19 @@ def _is_missing(label: Any) -> bool:
 
 @contextlib.contextmanager
 def _as_it_was() -> Iterator[None]:
-    """Give torch's settings and random state back as they were: training asks for deterministic algorithms."""
+    """Give torch's settings and random state and the levels of Lightning's loggers back as they were.
+
+    Training asks for deterministic algorithms, leaves fresh memory unfilled and lets Lightning speak of errors alone.
+    """
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    levels = {name: logging.getLogger(name).level for name in TALKATIVE}
     try:
         with torch.random.fork_rng(devices=[]):
             yield
     finally:
         torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

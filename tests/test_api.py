@@ -1,6 +1,7 @@
 """Promises of the public library: `TextClassifier`, and `UlmfitClassifier` as scikit-learn uses an estimator."""
 
 import copy
+import logging
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,10 +215,17 @@ def test_a_fit_that_fails_leaves_what_was_fitted(
 
 
 def test_torch_settings_of_the_caller_are_left_alone(language_model: Path, texts: list[str], y: np.ndarray) -> None:
-    before = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state())
+    def settings() -> tuple[object, ...]:
+        levels = [logging.getLogger(name).level for name in ("pytorch_lightning", "lightning_fabric")]
+        filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+        return torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), filled, levels
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.INFO)  # other tests of this process train as well
+    torch.utils.deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
+    before, state = settings(), torch.get_rng_state()
     UlmfitClassifier(language_model, RECIPE, epochs=1).fit(texts, y)
-    assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before[:2]
-    assert torch.equal(torch.get_rng_state(), before[2])
+    assert settings() == before
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_it_is_quiet_unless_asked(

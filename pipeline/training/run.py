@@ -31,6 +31,12 @@ EXPECTED = (
     ".*returned a view tensor.*",
 )
 RATES = Path("results/lr_find")
+# The loggers by which Lightning announces devices and tips at each start; a stage says what matters itself.
+TALKATIVE = tuple(
+    room + name
+    for room in ("pytorch_lightning", "lightning_fabric")
+    for name in ("", ".utilities.rank_zero", ".utilities.distributed")
+)
 
 
 def this_rank() -> int:
@@ -112,7 +118,8 @@ def search_rates(
 
 
 def _trainer(place: Place) -> pl.Trainer:
-    _quiet()
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
     # Deterministic kernels write every element they make; filling fresh memory as well would cost 3 % of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return pl.Trainer(
@@ -157,10 +164,3 @@ def _fit(trainer: pl.Trainer, module: TrainingModule, reader: Reader) -> None:
             if this_rank() == 0:
                 raise KeyboardInterrupt from None
             raise
-
-
-def _quiet() -> None:
-    """Lightning announces devices and tips at each start; a stage says what matters itself."""
-    for room in ("pytorch_lightning", "lightning_fabric"):
-        for name in ("", ".utilities.rank_zero", ".utilities.distributed"):
-            logging.getLogger(room + name).setLevel(logging.ERROR)
