@@ -5,6 +5,7 @@ git and DVC). The folder's name is a digest of config, inputs and code: a change
 A Lightning checkpoint would hold absolute paths and much that a resume does not need; this holds tensors and numbers.
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -23,6 +24,7 @@ from pipeline.base.files import digest, disk_errors, sha256, write_text
 
 FOLDER = Path(".resume")
 MICRO_BATCH = "micro_batch"
+HELD = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES)  # what a lock says that another process has
 KEPT = 2  # states kept: the newest, and one before it
 
 
@@ -126,7 +128,10 @@ def _disk_is_full(path: Path) -> bool:
 
 
 def _locked(path: Path) -> IO[str]:
-    """Take the lock of a resume folder; the system lets it go when the process ends, however it ends."""
+    """Take the lock of a resume folder; the system lets it go when the process ends, however it ends.
+
+    Where the file system has no locks, the run goes on without one and says so.
+    """
     file = path.open("a+", encoding="utf-8")
     try:
         import fcntl
@@ -135,6 +140,13 @@ def _locked(path: Path) -> IO[str]:
     except ImportError:
         return file  # no advisory locks on this system (Windows)
     except OSError as error:
+        if error.errno not in HELD:  # Lustre mounted without `flock`, NFS without its lock service
+            print(
+                f"  {path.parent}: this file system has no locks ({error.strerror}); "
+                "see to it that nothing else runs the same stage",
+                file=sys.stderr,
+            )
+            return file
         file.seek(0)
         holder = file.read().strip() or "another process"
         raise UserError(

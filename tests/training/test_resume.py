@@ -1,5 +1,7 @@
 """Promises: a state is whole or absent, a damaged one is passed over, and two runs never share a folder."""
 
+import errno
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -84,6 +86,26 @@ def test_a_second_run_on_the_same_folder_is_refused_with_the_process_that_holds_
         holder.wait()
         with ResumeFolder("stage", ["a"], root=tmp_path):
             pass  # the lock went with the process
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told_and_no_hindrance(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As Lustre and NFS are where nobody has set locks up: no second run is there to wait for."""
+
+    def none(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", none)
+    with ResumeFolder("stage", ["a"], root=tmp_path) as folder:
+        folder.save(0, 1, {"x": torch.ones(1)})
+        assert folder.load() is not None
+    said = capsys.readouterr().err
+    assert said == (
+        f"  {folder.path}: this file system has no locks ({os.strerror(number)}); "
+        "see to it that nothing else runs the same stage\n"
+    )
 
 
 def test_finishing_leaves_nothing_behind(tmp_path: Path) -> None:
