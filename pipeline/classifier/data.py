@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from pipeline.batches.reverse import reverse_document
 from pipeline.classifier.loss import targets
 from pipeline.classifier.reading import Reading
 from pipeline.shards.read import TokenCorpus
+from pipeline.text.prepared import read_labels
 
 
 class Documents(Protocol):
@@ -135,14 +135,12 @@ class Task:
     @classmethod
     def open(cls, prepared: Path, tokens: Path, *, reverse: bool) -> Self:
         """Open data/prepared/task and data/tokens/task; the test part is left closed."""
-        described = read_json(prepared / "labels.json")
-        labels, multilabel = tuple(described["labels"]), bool(described["multilabel"])
-        text = tuple(described["text"])
+        labels, multilabel, text = _described(prepared / "labels.json")
 
         def part(name: str) -> LabelledDocuments:
             corpus = TokenCorpus(tokens / name)
             corpus.verify()
-            of_documents = pq.read_table(prepared / f"{name}.parquet", columns=["label"])["label"].to_pylist()
+            of_documents = read_labels(prepared / f"{name}.parquet")
             if len(of_documents) != corpus.documents:
                 raise UserError(
                     f"{tokens / name}: {corpus.documents} documents, but {prepared / name}.parquet has "
@@ -152,3 +150,13 @@ class Task:
 
         tokenizer = TokenCorpus(tokens / "train").tokenizer
         return cls(labels, multilabel, text, part("train"), part("validation"), tokenizer)
+
+
+def _described(path: Path) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
+    """Labels, whether a document may have several, and the columns of its text, of a labels.json."""
+    described = read_json(path)
+    names = described if isinstance(described, dict) else {}
+    for key, kind in (("labels", list), ("multilabel", bool), ("text", list)):
+        if not isinstance(names.get(key), kind):
+            raise UserError(f"{path}: is damaged (`{key}` is missing or wrong); delete it and run `dvc repro` again")
+    return tuple(names["labels"]), names["multilabel"], tuple(names["text"])

@@ -82,9 +82,14 @@ def count(path: Path) -> int:
 
 def _batches(path: Path, column: str) -> Iterator[pyarrow.Array]:
     file = _open(path)
-    for group in range(file.num_row_groups):  # one at a time: pyarrow would read ahead through the whole file
-        for batch in file.iter_batches(READ, row_groups=[group], columns=[column], use_threads=False):
-            yield batch.column(0)
+    if column not in file.schema_arrow.names:
+        raise _damaged(path, f"no column `{column}`")
+    try:
+        for group in range(file.num_row_groups):  # one at a time: pyarrow would read ahead through the whole file
+            for batch in file.iter_batches(READ, row_groups=[group], columns=[column], use_threads=False):
+                yield batch.column(0)
+    except (OSError, pyarrow.ArrowInvalid) as error:  # past the end of the file, where its pages are looked at
+        raise _damaged(path, error) from error
 
 
 def _open(path: Path) -> pyarrow.parquet.ParquetFile:
@@ -93,4 +98,9 @@ def _open(path: Path) -> pyarrow.parquet.ParquetFile:
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; run `dvc repro`, which prepares it") from error
     except pyarrow.ArrowInvalid as error:
-        raise UserError(f"{path}: is damaged ({error}); delete it and run `dvc repro` again") from error
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, how: object) -> UserError:
+    told = " ".join(str(how).split())  # pyarrow says some things in several lines
+    return UserError(f"{path}: is damaged ({told}); delete it and run `dvc repro` again")

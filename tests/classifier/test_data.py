@@ -1,5 +1,6 @@
-"""Promise: what a training depends on is all of it, so that no resume goes on from the state of other texts."""
+"""Promises: a resume never goes on from the state of other texts, and a task that cannot be opened is one line."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,12 @@ import pytest
 import torch
 
 from pipeline.base.errors import UserError
-from pipeline.classifier.data import InMemory, LabelledDocuments
+from pipeline.base.files import write_json
+from pipeline.classifier.data import InMemory, LabelledDocuments, Task
 from pipeline.classifier.train import ClassifierTraining
 from pipeline.config.hardware import HardwareConfig
+from pipeline.shards.write import write_shards
+from pipeline.text.prepared import PreparedWriter, corpus_schema, task_schema
 from tests.classifier.small import CONFIG, documents, network
 
 
@@ -37,3 +41,63 @@ def test_more_processes_than_documents_in_a_step_are_refused_by_a_rate_search_to
     )
     with pytest.raises(UserError, match="4 processes for 2 sequences or documents a step"):
         training.search_rates(tmp_path / "curve.csv")
+
+
+def task(folder: Path) -> Path:
+    """A task as the stages prepare and tokenise leave it: under `prepared` and `tokens`."""
+    for part in ("train", "validation"):
+        (folder / "prepared").mkdir(parents=True, exist_ok=True)
+        with PreparedWriter(folder / f"prepared/{part}.parquet", task_schema(False)) as file:
+            for number in range(600):
+                file.write(f"text {number}", number % 2)
+        texts = ((np.array([1, 5, 2], np.uint16), 4, 4) for _ in range(600))
+        write_shards(folder / "tokens" / part, texts, vocabulary=9, tokenizer="one")
+    write_json(folder / "prepared/labels.json", {"labels": ["cat", "dog"], "multilabel": False, "text": ["text"]})
+    return folder
+
+
+def unlabelled(path: Path) -> None:
+    with PreparedWriter(path, corpus_schema()) as file:
+        file.write("a text")
+
+
+def spoiled_pages(path: Path) -> None:
+    """The end of the file, by which it is opened, is whole."""
+    content = path.read_bytes()
+    metadata = int.from_bytes(content[-8:-4], "little") + 8
+    path.write_bytes(bytes(len(content) - metadata) + content[-metadata:])
+
+
+AGAIN = "; delete it and run `dvc repro` again"
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil", "message"),
+    [
+        ("train.parquet", Path.unlink, ": no such file; run `dvc repro`, which prepares it"),
+        ("train.parquet", lambda path: path.write_bytes(path.read_bytes()[:99]), AGAIN),
+        ("validation.parquet", lambda path: path.write_bytes(b""), AGAIN),
+        ("train.parquet", spoiled_pages, AGAIN),
+        ("train.parquet", unlabelled, f": is damaged (no column `label`){AGAIN}"),
+        ("labels.json", Path.unlink, ": no such file; run the stage that makes it (`dvc repro`)"),
+        ("labels.json", lambda path: path.write_text("{}"), f": is damaged (`labels` is missing or wrong){AGAIN}"),
+        ("labels.json", lambda path: path.write_text("[]"), f": is damaged (`labels` is missing or wrong){AGAIN}"),
+        (
+            "labels.json",
+            lambda path: write_json(path, {"labels": ["cat"], "multilabel": "no"}),
+            f": is damaged (`multilabel` is missing or wrong){AGAIN}",
+        ),
+    ],
+)
+def test_a_part_that_is_missing_or_damaged_is_one_line(
+    file: str, spoil: Callable[[Path], object], message: str, tmp_path: Path
+) -> None:
+    folder = task(tmp_path)
+    assert len(Task.open(folder / "prepared", folder / "tokens", reverse=False).train) == 600
+    path = folder / "prepared" / file
+    spoil(path)
+    with pytest.raises(UserError) as caught:
+        Task.open(folder / "prepared", folder / "tokens", reverse=False)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).endswith(message)
+    assert "\n" not in str(caught.value)
