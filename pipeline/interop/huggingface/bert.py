@@ -49,7 +49,7 @@ def _settings(kind: Kind) -> Callable[[Config, Container[str], bool], Transforme
             max_positions=config.count("max_position_embeddings", 512) - kind.first,
             family="encoder",
             norm="layernorm",
-            norm_epsilon=config.get("layer_norm_eps", 1e-12),
+            norm_epsilon=config.number("layer_norm_eps", 1e-12),
             placement="post",
             positions="learned",
             activation=config.one_of("hidden_act", {"gelu": "gelu"}, "gelu"),
@@ -59,8 +59,8 @@ def _settings(kind: Kind) -> Callable[[Config, Container[str], bool], Transforme
             embedding_norm=True,
             output_transform=predicts,
             output_bias=predicts,
-            embedding_dropout=config.get("hidden_dropout_prob", 0.1),
-            dropout=config.get("hidden_dropout_prob", 0.1),
+            embedding_dropout=config.number("hidden_dropout_prob", 0.1),
+            dropout=config.number("hidden_dropout_prob", 0.1),
         )
 
     return settings

@@ -1,5 +1,6 @@
 """A `config.json` of `transformers`, read with every key that cannot be followed refused."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,31 @@ class Config:
             raise UserError(f"{self.path}: `{key}: {value}` should be a whole number; fetch the file again")
         return value
 
+    def number(self, key: str, default: float) -> float:
+        """A number of either kind."""
+        value = self.get(key, default)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+            raise UserError(f"{self.path}: `{key}: {_shown(value)}` should be a number; fetch the file again")
+        return float(value)
+
+    def flag(self, key: str, default: bool) -> bool:
+        """Yes or no."""
+        value = self.get(key, default)
+        if not isinstance(value, bool):
+            raise UserError(f"{self.path}: `{key}: {_shown(value)}` should be true or false; fetch the file again")
+        return value
+
+    def within(self, key: str) -> "Config":
+        """The keys of a mapping in the file, of which it may leave out all."""
+        values = self.get(key, {})
+        if not isinstance(values, dict):
+            raise UserError(f"{self.path}: `{key}: {_shown(values)}` should be a mapping; fetch the file again")
+        return Config(self.path, values)
+
     def one_of(self, key: str, allowed: dict[Any, Any], default: Any) -> Any:
         """What `allowed` makes of the value; any other value is refused."""
         value = self.get(key, default)
-        if value not in allowed:
+        if value not in list(allowed):  # a list cannot be looked up in a mapping
             raise self.refuse(key, f"it should be {' or '.join(map(_shown, allowed))}")
         return allowed[value]
 

@@ -32,15 +32,15 @@ def settings(config: Config, names: Container[str], tied: bool) -> TransformerSe
         max_positions=config.count("n_positions", 1024),
         family="decoder",
         norm="layernorm",
-        norm_epsilon=config.get("layer_norm_epsilon", 1e-5),
+        norm_epsilon=config.number("layer_norm_epsilon", 1e-5),
         placement="pre",
         positions="learned",
         activation=config.one_of("activation_function", ACTIVATIONS, "gelu_new"),
         bias=True,
         tied=tied,
         scale_embeddings=False,
-        embedding_dropout=config.get("embd_pdrop", 0.1),
-        dropout=config.get("resid_pdrop", 0.1),
+        embedding_dropout=config.number("embd_pdrop", 0.1),
+        dropout=config.number("resid_pdrop", 0.1),
     )
 
 

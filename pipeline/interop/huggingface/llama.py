@@ -21,12 +21,12 @@ def settings(config: Config, names: Container[str], tied: bool) -> TransformerSe
         width=config.count("hidden_size", 4096),
         heads=heads,
         kv_heads=config.count("num_key_value_heads", heads),
-        head_width=config.get("head_dim"),
+        head_width=None if config.get("head_dim") is None else config.count("head_dim"),
         feedforward=config.count("intermediate_size", 11_008),
         max_positions=config.count("max_position_embeddings", 2048),
         family="decoder",
         norm="rmsnorm",
-        norm_epsilon=config.get("rms_norm_eps", 1e-6),
+        norm_epsilon=config.number("rms_norm_eps", 1e-6),
         placement="pre",
         positions="rotary",
         rotary_base=_rotary_base(config),
@@ -41,11 +41,11 @@ def _rotary_base(config: Config) -> float:
     """From `rope_parameters`, or from `rope_theta` beside `rope_scaling` in older files."""
     config.require("partial_rotary_factor", 1.0)
     for key in ("rope_scaling", "rope_parameters"):
-        rope = config.get(key, {})
+        rope = config.within(key)
         kind = rope.get("rope_type", rope.get("type", "default"))
         if kind != "default":
             raise UserError(f"{config.path}: `{key}` of type {kind} cannot be expressed here; it should be default")
-    return float(config.get("rope_parameters", {}).get("rope_theta") or config.get("rope_theta", 10_000.0))
+    return config.within("rope_parameters").number("rope_theta", config.number("rope_theta", 10_000.0))
 
 
 def config(settings: TransformerSettings) -> dict[str, Any]:

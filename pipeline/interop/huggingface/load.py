@@ -55,7 +55,7 @@ def load_huggingface(folder: Path, specials: Sequence[str], tokenizer: Path) -> 
 
 
 def _settings(config: Config, family: Family, weights: Weights) -> TransformerSettings:
-    tied = config.get("tie_word_embeddings", family.name != "llama")
+    tied = config.flag("tie_word_embeddings", family.name != "llama")
     if family.head in weights:
         tied = torch.equal(weights.peek(family.head), weights.peek(family.embeddings))
     try:

@@ -26,7 +26,7 @@ def settings(config: Config, names: Container[str], tied: bool) -> TransformerSe
     config.require("relative_attention_num_buckets", BUCKETS)
     config.require("relative_attention_max_distance", FARTHEST)
     # Newer files say so outright; before, only version 1.1 had `tie_word_embeddings: false`.
-    scaled = config.get("scale_decoder_outputs", config.get("tie_word_embeddings", True))
+    scaled = config.flag("scale_decoder_outputs", config.flag("tie_word_embeddings", True))
     if scaled and not tied:
         raise config.refuse("scale_decoder_outputs", "a model with an output matrix of its own should not scale it")
     return TransformerSettings(
@@ -37,7 +37,7 @@ def settings(config: Config, names: Container[str], tied: bool) -> TransformerSe
         max_positions=config.count("n_positions", 512),
         family="encoder_decoder",
         norm="rmsnorm",
-        norm_epsilon=config.get("layer_norm_epsilon", 1e-6),
+        norm_epsilon=config.number("layer_norm_epsilon", 1e-6),
         placement="pre",
         positions="t5",
         head_width=config.count("d_kv", 64),
@@ -45,8 +45,8 @@ def settings(config: Config, names: Container[str], tied: bool) -> TransformerSe
         bias=False,
         tied=tied,
         scale_embeddings=scaled,
-        embedding_dropout=config.get("dropout_rate", 0.1),
-        dropout=config.get("dropout_rate", 0.1),
+        embedding_dropout=config.number("dropout_rate", 0.1),
+        dropout=config.number("dropout_rate", 0.1),
     )
 
 

@@ -47,16 +47,23 @@ def _files(folder: Path) -> list[Path]:
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     if (folder / INDEX).is_file():
-        index = read_json(folder / INDEX)
-        names = set(index["weight_map"].values()) if isinstance(index, dict) and "weight_map" in index else set()
         # A name is of a file beside the index, never of one elsewhere.
-        return [folder / Path(name).name for name in sorted(names)]
+        return [folder / Path(name).name for name in sorted(_named(folder / INDEX))]
     if list(folder.glob("*.bin")) or list(folder.glob("*.pt")):
         raise UserError(
             f"{folder}: its weights are pickles, which can run code and are not read; convert them where you trust "
             "them: `AutoModel.from_pretrained(FOLDER).save_pretrained(FOLDER)` with `transformers` writes safetensors"
         )
     raise UserError(f"{folder}: {WEIGHTS} is missing; put the files of a `transformers` model there")
+
+
+def _named(path: Path) -> set[str]:
+    """The files that an index names."""
+    index = read_json(path)
+    places = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(places, dict) or not all(isinstance(name, str) and Path(name).name for name in places.values()):
+        raise UserError(f"{path}: its `weight_map` does not name the file of each tensor; fetch it again")
+    return set(places.values())
 
 
 def _open(path: Path) -> Any:

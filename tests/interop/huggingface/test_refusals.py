@@ -50,6 +50,18 @@ def cut_short(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(content[:-10])
 
 
+def index(content: Any) -> Change:
+    """An index of shards in the place of the weights."""
+
+    def change(folder: Path) -> None:
+        nothing(folder)
+        (folder / "model.safetensors.index.json").write_text(json.dumps(content), encoding="utf-8")
+
+    return change
+
+
+INDEX = "model.safetensors.index.json: its `weight_map` does not name the file of each tensor; fetch it again"
+
 WRONG = [
     ("gpt2", config(model_type="gpt3"), '`model_type: gpt3` is not known here; did you mean "gpt2"?'),
     (
@@ -88,6 +100,23 @@ WRONG = [
     ("llama", config(rope_parameters={"rope_type": "yarn", "factor": 2.0}), "`rope_parameters` of type yarn cannot be"),
     ("llama", config(rope_scaling={"type": "linear", "factor": 2.0}), "`rope_scaling` of type linear cannot be"),
     ("llama", config(attention_bias=True), "`attention_bias: true` cannot be expressed here; it should be false"),
+    ("gpt2", config(layer_norm_epsilon="1e-5"), "`layer_norm_epsilon: 1e-5` should be a number; fetch the file again"),
+    ("gpt2", config(embd_pdrop=True), "`embd_pdrop: true` should be a number"),
+    ("gpt2", config(activation_function=["gelu"]), "`activation_function: ['gelu']` cannot be expressed here"),
+    ("bert", config(layer_norm_eps=float("nan")), "`layer_norm_eps: nan` should be a number"),
+    ("bert", config(hidden_dropout_prob="x"), "`hidden_dropout_prob: x` should be a number"),
+    ("bert", config(hidden_act={"gelu": 1}), "`hidden_act: {'gelu': 1}` cannot be expressed here; it should be gelu"),
+    ("t5", config(layer_norm_epsilon=[1e-6]), "`layer_norm_epsilon: [1e-06]` should be a number"),
+    ("t5", config(dropout_rate="0.1"), "`dropout_rate: 0.1` should be a number"),
+    ("t5", config(scale_decoder_outputs="no"), "`scale_decoder_outputs: no` should be true or false"),
+    ("llama", config(rms_norm_eps="1e-5"), "`rms_norm_eps: 1e-5` should be a number"),
+    ("llama", config(head_dim="8"), "`head_dim: 8` should be a whole number"),
+    ("llama", config(rope_scaling="linear"), "`rope_scaling: linear` should be a mapping; fetch the file again"),
+    ("llama", config(rope_parameters=[1]), "`rope_parameters: [1]` should be a mapping"),
+    ("llama", config(rope_parameters={"rope_theta": "x"}), "`rope_theta: x` should be a number"),
+    ("gpt2", index({"weight_map": ["a"]}), INDEX),
+    ("gpt2", index({"weight_map": {"a": 3}}), INDEX),
+    ("gpt2", index([]), INDEX),
     ("llama", config(hidden_act="gelu"), "`hidden_act: gelu` cannot be expressed here; it should be silu"),
     (
         "gpt2",
