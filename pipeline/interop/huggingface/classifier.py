@@ -76,7 +76,7 @@ def export_classifier(
         "label2id": {label: number for number, label in enumerate(readout.labels)},
         "problem_type": f"{'multi' if readout.multilabel else 'single'}_label_classification",
     }
-    write_folder(out, family, config, tensors, tokenizer, specials, readout.longest)
+    write_folder(out, family, config, tensors, tokenizer, specials, readout.longest, cleans=True)
     return architecture
 
 

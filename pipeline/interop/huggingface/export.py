@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import read_json, whole_folder, write_bytes, write_json, write_text
+from pipeline.interop.huggingface.cleaning import with_cleaning
 from pipeline.interop.huggingface.config import Config
 from pipeline.interop.huggingface.families import FAMILIES
 from pipeline.interop.huggingface.family import Family
@@ -82,8 +83,14 @@ def write_folder(
     tokenizer: Path,
     specials: Sequence[str],
     longest: int,
+    *,
+    cleans: bool = False,
 ) -> None:
-    """Put the files in place; `longest`: tokens of a text, beyond which `transformers` truncates when it is told to."""
+    """Put the files in place; `longest`: tokens of a text, beyond which `transformers` truncates when it is told to.
+
+    `cleans`: whether the tokenizer is to read whole texts of users, as a classifier does: cleaned, and with the names
+    of special tokens as plain text. A language model's must know `<mask>`.
+    """
     numbers = {role: specials.index(name) for role, name in ROLES.items()}
     config = {
         **config,
@@ -99,13 +106,14 @@ def write_folder(
     with whole_folder(out) as partial:
         write_bytes(partial / "model.safetensors", safetensors.torch.save(whole, {"format": "pt"}))
         write_json(partial / "config.json", config)
-        write_text(partial / "tokenizer.json", _with_template(tokenizer, specials))
+        write_text(partial / "tokenizer.json", _as_theirs(tokenizer, specials, cleans))
         write_json(
             partial / "tokenizer_config.json",
             {
                 "tokenizer_class": "PreTrainedTokenizerFast",
                 "model_max_length": longest,
                 "padding_side": "right",
+                **({"split_special_tokens": True} if cleans else {}),
                 **ROLES,
             },
         )
@@ -135,9 +143,11 @@ def _resolved(settings: TransformerSettings) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in UNSEEN}
 
 
-def _with_template(tokenizer: Path, specials: Sequence[str]) -> str:
-    """The tokenizer.json, with <bos> and <eos> put around each text."""
+def _as_theirs(tokenizer: Path, specials: Sequence[str], cleans: bool) -> str:
+    """The tokenizer.json, with <bos> and <eos> put around each text, and the text cleaned where it is asked for."""
     content = read_json(tokenizer)
+    if cleans:
+        content["normalizer"] = with_cleaning(content["normalizer"])
     ends = {name: {"id": name, "ids": [specials.index(name)], "tokens": [name]} for name in ("<bos>", "<eos>")}
     first, last = ({"SpecialToken": {"id": name, "type_id": 0}} for name in ends)
     text = {"Sequence": {"id": "A", "type_id": 0}}

@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import read_json
+from pipeline.interop.huggingface.cleaning import without_cleaning
 
 TOKENIZER = "tokenizer.json"
 
@@ -53,10 +54,13 @@ class Vocabulary:
     def shifted(self) -> str:
         """The tokenizer.json with our specials first; it cuts text into the same pieces.
 
-        What it puts around a text, pads and truncates is left out: `<bos>` and `<eos>` come with the encoding.
+        What it puts around a text, pads and truncates is left out: `<bos>` and `<eos>` come with the encoding. So is
+        what the tokenizer of an exported classifier cleans: a long text is encoded in blocks, whose edges count.
         """
         content = {**self._content, "post_processor": None, "padding": None, "truncation": None}
-        if not self.ours:
+        if self.ours:
+            content["normalizer"] = without_cleaning(content.get("normalizer"))
+        else:
             model = {**content["model"], **_shifted_model(content["model"], self.specials)}
             content["model"] = model
             content["added_tokens"] = [

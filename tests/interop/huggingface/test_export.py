@@ -1,6 +1,7 @@
 """`ulmfit export`: what we have trained gives the same scores in `transformers`; what it cannot say is refused."""
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from pipeline.cli.export import run
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.language_model import LanguageModelConfig
 from pipeline.config.tokenizer import TokenizerConfig
+from pipeline.inference.predictor import Predictor
 from pipeline.interop.folders import save_language_model
+from pipeline.interop.huggingface.vocabulary import Vocabulary
 from pipeline.language_model.task import task_of
 from pipeline.linear import nb_svm
 from pipeline.linear.artifact import Blend, save_blend
@@ -25,6 +28,8 @@ from pipeline.linear.blend import Weights
 from pipeline.models.build import Network, build
 from pipeline.models.settings import LSTMSettings, ModelSettings, TransformerSettings
 from pipeline.text import tokenizer as text_tokenizer
+from pipeline.text.documents import clean
+from pipeline.text.specials import SPECIALS
 from tests.interop.huggingface.examples import TEXTS, close
 
 GPT2 = TransformerSettings(
@@ -41,6 +46,10 @@ T5 = replace(
     GPT2, family="encoder_decoder", norm="rmsnorm", positions="t5", activation="relu", bias=False, scale_embeddings=True
 )
 LABELS = ("harbour", "kitchen", "orchard")
+ODD = [
+    "  leading", "trailing  \n", "a\r\nb", "a\rb", "<pad>", "x <eos> y", "<bos>", "<cls> <mask>", "\xa0x", "\x1fx\x85",
+    "", " \u2003\n",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +144,48 @@ def test_a_classifier_gives_the_same_probabilities_there(
         assert given == pytest.approx(dict(zip(LABELS, probabilities_C.tolist(), strict=True)), abs=1e-4)
 
 
+@pytest.mark.parametrize(("settings", "pool"), [(GPT2, "last"), (GPT2, "mean"), (BERT, "mean")])
+def test_a_text_is_read_there_as_predict_reads_it(
+    settings: TransformerSettings, pool: str, tmp_path: Path, tokenizer: Path
+) -> None:
+    """With line ends and blank edges cleaned, and with names of special tokens as the words that they are."""
+    out = tmp_path / "out"
+    export(classifier(tmp_path / "ours", settings, tokenizer, pooling=(pool,)), out)
+    expected = Predictor.load(tmp_path / "ours").predict_proba(ODD)
+    for text, answer, probabilities_C in zip(
+        ODD, pipeline("text-classification", str(out), device="cpu")(ODD, top_k=None), expected, strict=True
+    ):
+        given = {one["label"]: one["score"] for one in answer}
+        assert given == pytest.approx(dict(zip(LABELS, probabilities_C, strict=True)), abs=1e-4), text
+
+
+@pytest.mark.parametrize("normalize", ["none", "nfkc"])
+def test_cleaning_there_is_cleaning_here_whatever_is_normalised_then(normalize: str, tmp_path: Path) -> None:
+    path, out = tmp_path / "tokenizer.json", tmp_path / "out"
+    config = TokenizerConfig(vocabulary=450, normalize=normalize, lowercase=normalize != "none")
+    text_tokenizer.save(text_tokenizer.train(TEXTS, config), path)
+    export(classifier(tmp_path / "ours", GPT2, path), out)
+    blank = [f"{chr(code)}a{chr(code)}b{chr(code)}" for code in range(sys.maxunicode) if chr(code).isspace()]
+    texts = [*ODD, *blank, "\u200ba\ufeff", "ＡＢＣ \r"]
+    assert AutoTokenizer.from_pretrained(out)(texts).input_ids == our_tokens(path, list(map(clean, texts)))
+
+
+def test_a_tokenizer_that_comes_back_has_no_cleaning_left(tmp_path: Path, tokenizer: Path) -> None:
+    """A long text is encoded in blocks, whose edges count."""
+    export(classifier(tmp_path / "classifier", GPT2, tokenizer), tmp_path / "out")
+    (tmp_path / "back.json").write_text(Vocabulary(tmp_path / "out", SPECIALS).shifted(), encoding="utf-8")
+    texts = ["  a <mask>\r\n b \n", "harbour " * 10_000]
+    assert our_tokens(tmp_path / "back.json", texts) == our_tokens(tokenizer, texts)
+
+
+def test_a_language_model_there_keeps_its_mask_and_the_edges_of_a_text(tmp_path: Path, tokenizer: Path) -> None:
+    language_model(tmp_path / "ours", BERT, tokenizer)
+    export(tmp_path / "ours", tmp_path / "out")
+    there = AutoTokenizer.from_pretrained(tmp_path / "out")
+    assert there("the <mask>").input_ids[-2] == there.mask_token_id
+    assert there(" ship \n").input_ids == our_tokens(tokenizer, [" ship \n"])[0]
+
+
 def test_what_else_answers_in_the_pipeline_is_told(
     tmp_path: Path, tokenizer: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,7 +204,8 @@ def test_what_else_answers_in_the_pipeline_is_told(
 
 def _probabilities(folder: Path, tokenizer: Path, texts: list[str]) -> Tensor:
     loaded = load_classifier(folder)
-    tokens_BT, lengths_B = loaded.network.reading.batch(text_tokenizer.encode(text_tokenizer.load(tokenizer), texts))
+    tokens = text_tokenizer.encode(text_tokenizer.load(tokenizer), list(map(clean, texts)))
+    tokens_BT, lengths_B = loaded.network.reading.batch(tokens)
     with torch.no_grad():
         logits_BC = loaded.network(tokens_BT, lengths_B)
     return logits_BC.sigmoid() if loaded.multilabel else logits_BC.softmax(1)
