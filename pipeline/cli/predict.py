@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pipeline.base.errors import UserError, suggest
-from pipeline.base.files import COMPRESSED, disk_errors, endings, read_json, whole_file
+from pipeline.base.files import COMPRESSED, disk_errors, endings, open_errors, read_json, whole_file
 from pipeline.base.progress import Progress
 from pipeline.config.self_train import FOLDER as STUDENT
 from pipeline.inference.tables.formats import CHOICES, FORMATS, format_of
@@ -193,9 +193,12 @@ def _share(bytes_read: int, source: BinaryIO) -> dict[str, str]:
 def _sink(file: str | None) -> Iterator[BinaryIO]:
     if file is not None:
         path = Path(file).resolve()  # a link stays one
-        special = path.exists() and not path.is_file() and not path.is_dir()  # a pipe, or a device
-        with disk_errors(path), path.open("wb") if special else whole_file(path) as sink:
-            yield sink
+        with disk_errors(path):
+            with open_errors(path):
+                special = path.exists() and not path.is_file() and not path.is_dir()  # a pipe, or a device
+                opened = path.open("wb") if special else None
+            with opened or whole_file(path) as sink:
+                yield sink
         return
     with disk_errors(Path(STANDARD_OUTPUT)):
         yield sys.stdout.buffer

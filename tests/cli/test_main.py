@@ -121,6 +121,20 @@ def test_a_reader_that_has_seen_enough_causes_no_traceback(tmp_path: Path) -> No
     assert result.stderr == ""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("words", [(), ("check",)])
+def test_a_full_disk_below_standard_output_is_one_line(tmp_path: Path, words: tuple[str, ...]) -> None:
+    write_choices(tmp_path)
+    command = [sys.executable, "-m", "pipeline.cli.main", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment, check=False
+        )
+    assert result.stderr == "error: standard output: the disk is full; free some space and run again\n"
+    assert result.returncode == 1
+
+
 def test_check_prints_one_line_per_choice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

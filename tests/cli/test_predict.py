@@ -209,6 +209,8 @@ def test_cut_texts_are_counted(tmp_path: Path, capfd: pytest.CaptureFixture[str]
             ["--output", "a.jsonl"],
             "a.jsonl: would hold csv, as the input does",
         ),
+        ("in.txt", b"a\n", ["--output", "x" * 300], "x: cannot be written (File name too long); name another place"),
+        ("in.txt", b"a\n", ["--output", f"{__file__}/a.txt"], "/a.txt: a file stands where its folder would be"),
         ("in.txt", b"a\n", ["--output", "a.txt.gz"], "a.txt.gz: the output is not compressed; leave out the .gz"),
     ],
 )
