@@ -89,6 +89,7 @@ def run(args: argparse.Namespace) -> None:
         if first is None:
             raise UserError(f"{name}: holds no texts")
         predictor = _load(args)
+        rows.require_fields(predictor.labels)
         if predictor.multilabel:
             rows.require_apart(predictor.labels)
         with (
