@@ -77,8 +77,10 @@ def test_wrong_words_are_one_line(words: tuple[str, ...], message: str) -> None:
     assert (result.returncode, result.stderr, result.stdout) == (1, f"error: {message}\n", "")
 
 
-def test_outside_a_repository_the_message_says_where_to_go(tmp_path: Path) -> None:
-    result = ulmfit("check", folder=tmp_path)
+@pytest.mark.parametrize("words", [("check",), ("results",), ("predict", "in.txt"), ("generate",)])
+def test_outside_a_repository_the_message_says_where_to_go(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "in.txt").write_text("a\n")
+    result = ulmfit(*words, folder=tmp_path)
     assert result.stderr == "error: configs/config.yaml: no such file; run this in the repository's root folder\n"
     assert result.returncode == 1
 
