@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from pipeline.base.errors import UserError
 
 COMPRESSED = (".gz", ".xz", ".zst", ".bz2")  # endings of the archives that are unpacked where a file is read
+FULL = (errno.ENOSPC, errno.EDQUOT)  # what writing to a full disk, or beyond one's share of it, ends with
 
 
 def endings(name: str) -> tuple[str, str]:
@@ -31,7 +32,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise UserError(f"{path}: the disk is full; free some space and run again, nothing was lost") from error
         if error.errno in (errno.EACCES, errno.EROFS):
             raise UserError(f"{path}: cannot be written ({error.strerror}); check the folder's permissions") from error
@@ -39,16 +40,34 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def open_errors(path: Path) -> Iterator[None]:
+    """Turn a place where no file can be, while `path` is opened for writing, into one clear line.
+
+    For the opening alone: what is written then may be read from other files, whose errors are not of this place.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            raise UserError(f"{path}: a file stands where its folder would be; name another place") from error
+        if error.errno in (errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL, errno.ENXIO, errno.ELOOP):
+            raise UserError(f"{path}: cannot be written ({error.strerror}); name another place") from error
+        raise
+
+
+@contextmanager
 def whole_file(path: Path | str) -> Iterator[BinaryIO]:
     """Write a file bit by bit so that a reader sees the old content or the new, never a part (POSIX rename)."""
     path = Path(path)
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; name a file that is to be written")
     with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        with open_errors(path):
+            if path.is_dir():
+                raise UserError(f"{path}: is a folder; name a file that is to be written")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            opened = partial.open("wb")
         try:
-            with partial.open("wb") as file:
+            with opened as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -107,10 +126,11 @@ def whole_folder(path: Path | str) -> Iterator[Path]:
     """
     path = Path(path)
     with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
+        with open_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
         try:
             yield partial
             shutil.rmtree(path, ignore_errors=True)

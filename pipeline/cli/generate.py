@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 GAP = "<mask>"
 MODELS = Path("models")  # of the stages
+DOMAIN = MODELS / "domain"
 
 
 def add_parser(subparsers: Any) -> None:
@@ -28,9 +29,8 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--model",
-        default="models/domain",
         metavar="FOLDER",
-        help="folder of a language model, or of one for each direction (default: %(default)s)",
+        help=f"folder of a language model, or of one for each direction (default: {DOMAIN})",
     )
     parser.add_argument("--prompt", default="", metavar="TEXT", help="default: nothing, the beginning of a document")
     parser.add_argument(
@@ -65,7 +65,11 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Print the texts, each under a heading where there are several."""
-    folders = model_folders(Path(args.model))
+    if args.top_k < 0:
+        raise UserError(f"top_k {args.top_k} must be 1 or more, or 0 for all; see `ulmfit generate --help`")
+    if args.model is None and not DOMAIN.is_dir():
+        read_choices()  # says so where this is not the repository's root
+    folders = model_folders(Path(args.model or DOMAIN))
 
     import torch
 

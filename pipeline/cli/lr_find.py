@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pipeline.base.errors import UserError
 from pipeline.config.choices import SCHEMAS
-from pipeline.config.chosen import chosen, path_of, read_choices
+from pipeline.config.chosen import CHOICES, chosen, path_of, read_choices
 from pipeline.planning.made import read_by, require_made
 
 # The choice of configs/config.yaml whose file holds the rate of each stage.
@@ -47,7 +48,13 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> None:
     """Have the stage's own script train, then draw and say what it found."""
     key = STAGES[args.stage]
-    config, direction = chosen(key, SCHEMAS[key]), args.direction or read_choices()["directions"][0]
+    directions = read_choices()["directions"]
+    config, direction = chosen(key, SCHEMAS[key]), args.direction or directions[0]
+    if direction not in directions:  # no stage makes what it would start from
+        raise UserError(
+            f"{CHOICES}: `directions: [{', '.join(directions)}]` leaves out {direction}; add it with "
+            f'`ulmfit use "directions=[forward, backward]"`, then run `{MAKE_IT[args.stage]}`'
+        )
     require_made(read_by(args.stage, direction), MAKE_IT[args.stage])
     done = subprocess.run([sys.executable, "-m", f"stages.{args.stage}", direction, "lr-find"], check=False)
     if done.returncode:

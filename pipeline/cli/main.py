@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from pipeline.base.errors import UserError, suggest
+from pipeline.base.files import FULL
 from pipeline.base.process import share_cores, with_one_line_errors
 
 # Command -> its module in pipeline/cli (`add_parser(subparsers)` and `run(args)`) and its line in the overview.
@@ -49,12 +50,28 @@ def main(argv: Sequence[str] | None = None) -> None:
         words = [word for word in words if word != "--debug"]
         os.environ["ULMFIT_DEBUG"] = "1"
     try:
-        with_one_line_errors(_run, *words)
-        sys.stdout.flush()
+        with_one_line_errors(_printed, *words)
     except BrokenPipeError:
-        # The reader has seen enough (`ulmfit predict ... | head`): end quietly, also when Python closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has seen enough (`ulmfit predict ... | head`): end quietly.
+        _drop_output()
         sys.exit(1)
+
+
+def _printed(*words: str) -> None:
+    """Run one command to the last of what it prints; a full disk below standard output is a `UserError`."""
+    try:
+        _run(*words)
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _drop_output()
+        raise UserError("standard output: the disk is full; free some space and run again") from error
+
+
+def _drop_output() -> None:
+    """Give what is still to be printed to nobody, where Python would fail over it once more as it closes stdout."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(*words: str) -> None:

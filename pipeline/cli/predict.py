@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pipeline.base.errors import UserError, suggest
-from pipeline.base.files import COMPRESSED, disk_errors, endings, read_json, whole_file
+from pipeline.base.files import COMPRESSED, disk_errors, endings, open_errors, read_json, whole_file
 from pipeline.base.progress import Progress
+from pipeline.config.chosen import read_choices
 from pipeline.config.self_train import FOLDER as STUDENT
 from pipeline.inference.tables.formats import CHOICES, FORMATS, format_of
 from pipeline.text.sources.files import open_binary
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.inference.predictor import Predictor
     from pipeline.inference.tables.base import Columns
 
+CLASSIFIER = Path("models/classifier")  # of the stages
 STANDARD_INPUT, STANDARD_OUTPUT = "standard input", "standard output"
 
 
@@ -42,9 +44,8 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--model",
-        default="models/classifier",
         metavar="FOLDER",
-        help="folder of a classifier, or of one for each direction, which are averaged (default: %(default)s)",
+        help=f"folder of a classifier, or of one for each direction, which are averaged (default: {CLASSIFIER})",
     )
     parser.add_argument(
         "--text",
@@ -75,6 +76,10 @@ def run(args: argparse.Namespace) -> None:
     """Predict; a mistake in the input ends it with one line, and no half-written FILE is left."""
     from pipeline.inference.tables.choose import table
 
+    if args.model is None:
+        if not CLASSIFIER.is_dir():
+            read_choices()  # says so where this is not the repository's root
+        args.model = str(CLASSIFIER)
     name = STANDARD_INPUT if args.file == "-" else args.file
     form = args.format or ("lines" if args.file == "-" else format_of(args.file))
     _check_output(args.output, form)
@@ -89,6 +94,7 @@ def run(args: argparse.Namespace) -> None:
         if first is None:
             raise UserError(f"{name}: holds no texts")
         predictor = _load(args)
+        rows.require_fields(predictor.labels)
         if predictor.multilabel:
             rows.require_apart(predictor.labels)
         with (
@@ -193,9 +199,12 @@ def _share(bytes_read: int, source: BinaryIO) -> dict[str, str]:
 def _sink(file: str | None) -> Iterator[BinaryIO]:
     if file is not None:
         path = Path(file).resolve()  # a link stays one
-        special = path.exists() and not path.is_file() and not path.is_dir()  # a pipe, or a device
-        with disk_errors(path), path.open("wb") if special else whole_file(path) as sink:
-            yield sink
+        with disk_errors(path):
+            with open_errors(path):
+                special = path.exists() and not path.is_file() and not path.is_dir()  # a pipe, or a device
+                opened = path.open("wb") if special else None
+            with opened or whole_file(path) as sink:
+                yield sink
         return
     with disk_errors(Path(STANDARD_OUTPUT)):
         yield sys.stdout.buffer

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.base.files import read_json
 from pipeline.config.chosen import CHOICES, read_choices
 from pipeline.evaluation.verdict import MEMBERS, NAMES, verdict, weighing
+from pipeline.planning.evaluated import directions, outdated
 
 RESULTS = Path("results")
 SCORES = ("accuracy", "macro_f1")
@@ -23,7 +24,8 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the table."""
+    """Print the table, and what has changed since it was made."""
+    read_choices()  # says so where this is not the repository's root
     metrics, blend = (read_json(RESULTS / stage / "metrics.json") for stage in ("evaluate", "blend"))
     print(table(metrics))
     print(f"\n{verdict(metrics)}")
@@ -32,8 +34,8 @@ def run(args: argparse.Namespace) -> None:
     print(f"{_labels_used()}, {_counted(metrics['test']['documents'], 'test document')}{_transductive(metrics)}")
     page = RESULTS / "report" / "index.html"
     print(f"report: {page}" if page.is_file() else f"report: not drawn yet; `dvc repro report` writes {page}")
-    if (told := metrics["test"]["task"]) != (now := read_choices()["task"]):
-        print(f"These are results of `task: {told}`, and {CHOICES} says `{now}` now; run `dvc repro` for its own")
+    if changed := outdated(metrics["test"]["task"]):
+        print(f"These are not results of {CHOICES} as it is now ({', '.join(changed)}); run `dvc repro` for its own")
 
 
 def table(metrics: Mapping[str, Any]) -> str:
@@ -62,10 +64,9 @@ def _line(name: str, values: Mapping[str, Any], best: Mapping[str, float]) -> st
 
 def _labels_used() -> str:
     """All labels that training, early stopping or choice looked at, as the classifier's stage counted them."""
-    counted = RESULTS / "finetune_classifier" / read_choices()["directions"][0] / "metrics.json"
-    return (
-        _counted(read_json(counted)["labels_used"], "labelled document") if counted.is_file() else "labels not counted"
-    )
+    known = directions() or [*read_choices()["directions"], "*"]  # a folder may be left over from another choice
+    files = [file for one in known for file in (RESULTS / "finetune_classifier").glob(f"{one}/metrics.json")]
+    return _counted(read_json(files[0])["labels_used"], "labelled document") if files else "labels not counted"
 
 
 def _transductive(metrics: Mapping[str, Any]) -> str:

@@ -95,6 +95,9 @@ class DatasetConfig:
         texts, labels = self.text_columns, (self.label,) if isinstance(self.label, str) else self.label or ()
         if not texts or self.label == ():
             raise ValueError(f"`{'label' if texts else 'text'}` names no column; name one or several")
+        for key, columns in (("text", texts), ("label", labels)):
+            if twice := [column for column in columns if columns.count(column) > 1]:
+                raise ValueError(f"`{key}` names the column `{twice[0]}` twice; name it once")
         if self.documents == "article" and len(texts) > 1:
             raise ValueError(f"`documents: article` joins the lines of one column; `text` names {len(texts)}, name one")
         if both := set(texts).intersection(labels):

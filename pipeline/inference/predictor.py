@@ -1,6 +1,7 @@
 """Labels and probabilities of new texts from a trained classifier, in one direction or both, and from its student."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # Tokens, padding included, that go through a network at once: what fills the device without filling its memory.
 BATCH_TOKENS = {"cpu": 4096, "cuda": 131_072}
+DEVICES, PRECISIONS = ("auto", "cpu", "cuda", "mps"), ("fp32", "auto")
 # No token is longer than a tokenizer's pieces, some 64 characters, or a few times that before normalisation. What lies
 # beyond this many characters a token cannot be read, and a document of 50 MB need not be tokenised to find that out.
 CHARACTERS_PER_TOKEN = 256
@@ -51,7 +53,11 @@ class Predictor:
         batch_tokens: int | None = None,
         students: Sequence[LoadedClassifier] = (),
     ) -> None:
-        """`device`: a torch device type, auto for CUDA where there is one; `batch_tokens`: None by the device."""
+        """`device`: a torch device type, auto for CUDA where there is one; `batch_tokens`: None by the device.
+
+        Raises `UserError` for other values: what torch does not know it takes for fp32, or fails over much later.
+        """
+        _check_words(device, precision, batch_tokens)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if name := absent(device):
@@ -172,6 +178,14 @@ def said(predictor: Predictor, texts: list[str], title: str) -> np.ndarray:
             found.append(predictor.predict_proba(texts[start : start + BLOCK]))
             progress.update(len(found[-1]))
     return np.concatenate(found)
+
+
+def _check_words(device: str, precision: str, batch_tokens: int | None) -> None:
+    for name, value, allowed in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
+        if value not in allowed:
+            raise UserError(f"{name} {value!r}: must be {', '.join(allowed[:-1])} or {allowed[-1]}")
+    if batch_tokens is not None and (not isinstance(batch_tokens, Integral) or batch_tokens < 1):
+        raise UserError(f"batch_tokens {batch_tokens!r}: must be a whole number of 1 or more, or None for the device's")
 
 
 def _blend(folder: Path) -> "Blend | None":

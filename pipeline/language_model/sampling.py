@@ -24,7 +24,7 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if not (0 <= self.temperature < math.inf):
-            raise ValueError(f"temperature {self.temperature} must be 0 or more")
+            raise ValueError(f"temperature {self.temperature} must be a finite number, 0 or more")
         if self.top_k is not None and self.top_k < 1:
             raise ValueError(f"top_k {self.top_k} must be at least 1")
         if not 0 < self.top_p <= 1:

@@ -73,6 +73,39 @@ def test_a_missing_permission_says_what_to_check(tmp_path: Path, monkeypatch: py
     assert str(caught.value) == f"{path}: cannot be written (Permission denied); check the folder's permissions"
 
 
+def place_without_files(tmp_path: Path, kind: str) -> tuple[Path, str]:
+    """A path at which there can be nothing, and what is to be said of it."""
+    (tmp_path / "table.csv").write_text("old")
+    return {
+        "below a file": (tmp_path / "table.csv/out", "a file stands where its folder would be; name another place"),
+        "further below": (tmp_path / "table.csv/a/out", "a file stands where its folder would be; name another place"),
+        "long": (tmp_path / ("x" * 300), "cannot be written (File name too long); name another place"),
+        "below a long one": (tmp_path / ("x" * 300) / "out", "cannot be written (File name too long); name another"),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["below a file", "further below", "long", "below a long one"])
+@pytest.mark.parametrize("whole", [files.whole_file, files.whole_folder])
+def test_a_place_where_nothing_can_be_is_one_line(tmp_path: Path, whole: Any, kind: str) -> None:
+    path, said = place_without_files(tmp_path, kind)
+    with pytest.raises(UserError) as caught, whole(path):
+        pytest.fail("nothing should be written")
+    assert str(caught.value).startswith(f"{path}: {said}")
+    assert (tmp_path / "table.csv").read_text() == "old"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that takes no new files")
+def test_a_file_system_that_takes_no_new_files_is_one_line() -> None:
+    with pytest.raises(UserError, match=r"^/proc/out: cannot be written \(.*\); (name another place|check the folder)"):
+        files.write_text("/proc/out", "new")
+
+
+def test_a_missing_file_that_is_read_while_another_is_written_is_not_dressed_up(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), files.whole_file(tmp_path / "out"):
+        (tmp_path / "in").read_text()
+    assert names(tmp_path) == []
+
+
 def test_another_failure_is_not_dressed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", fails_with(errno.EIO))
     with pytest.raises(OSError, match="Input/output error"):

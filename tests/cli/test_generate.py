@@ -133,7 +133,11 @@ def test_a_model_that_cannot_continue_fills_the_gap(models: Path, capfdbinary, f
         (("--model", "MODELS/encoder", "--prompt", "a"), "MODELS/encoder: an encoder learns to see both sides"),
         (("--model", "MODELS/encoder_decoder"), "MODELS/encoder_decoder: an encoder_decoder answers"),
         (("--model", "MODELS/domain", "--top-p", "0"), "top_p 0.0 must be above 0 and at most 1; see `ulmfit generate"),
-        (("--model", "MODELS/domain", "--top-k", "-1"), "top_k -1 must be at least 1"),
+        (("--model", "MODELS/domain", "--top-k", "-1"), "top_k -1 must be 1 or more, or 0 for all; see `ulmfit"),
+        (
+            ("--model", "MODELS/domain", "--temperature", "inf"),
+            "temperature inf must be a finite number, 0 or more; see",
+        ),
         (("--tokens", "0"), "ulmfit generate: argument --tokens: 0 is not a count"),
         (("--temperature", "warm"), "ulmfit generate: argument --temperature: invalid float value: 'warm'"),
     ],

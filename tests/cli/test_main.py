@@ -77,8 +77,10 @@ def test_wrong_words_are_one_line(words: tuple[str, ...], message: str) -> None:
     assert (result.returncode, result.stderr, result.stdout) == (1, f"error: {message}\n", "")
 
 
-def test_outside_a_repository_the_message_says_where_to_go(tmp_path: Path) -> None:
-    result = ulmfit("check", folder=tmp_path)
+@pytest.mark.parametrize("words", [("check",), ("results",), ("predict", "in.txt"), ("generate",)])
+def test_outside_a_repository_the_message_says_where_to_go(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "in.txt").write_text("a\n")
+    result = ulmfit(*words, folder=tmp_path)
     assert result.stderr == "error: configs/config.yaml: no such file; run this in the repository's root folder\n"
     assert result.returncode == 1
 
@@ -119,6 +121,20 @@ def test_a_reader_that_has_seen_enough_causes_no_traceback(tmp_path: Path) -> No
         check=False,
     )
     assert result.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("words", [(), ("check",)])
+def test_a_full_disk_below_standard_output_is_one_line(tmp_path: Path, words: tuple[str, ...]) -> None:
+    write_choices(tmp_path)
+    command = [sys.executable, "-m", "pipeline.cli.main", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment, check=False
+        )
+    assert result.stderr == "error: standard output: the disk is full; free some space and run again\n"
+    assert result.returncode == 1
 
 
 def test_check_prints_one_line_per_choice(

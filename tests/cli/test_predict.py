@@ -160,31 +160,6 @@ def test_several_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: 
         assert row["probability"] == [row[f"probability_{name}"] for name in row["label"]]
 
 
-@pytest.mark.parametrize("form", ["csv", "tsv", "lines", "jsonl", "json", "parquet"])
-def test_several_labels_can_be_told_apart_or_are_refused_before_anything_is_written(
-    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("tests.classifier.small.LABELS", ("harbour", "kitchen; oven", "city"))
-    several, one = saved(tmp_path / "several", multilabel=True), saved(tmp_path / "one")
-    file, out = tmp_path / f"in.{form}", tmp_path / "out"
-    file.write_text({"jsonl": '{"text": "a"}\n', "json": '[{"text": "a"}]'}.get(form, "text\na\n"))
-    if form == "parquet":
-        pq.write_table(pa.table({"text": ["a"]}), file)
-    words = ["predict", str(file), "--format", form, "--output", str(out), "--model"]
-    if form in ("csv", "tsv", "lines"):
-        with pytest.raises(SystemExit):
-            main([*words, str(several)])
-        said = capfd.readouterr().err.splitlines()
-        assert said[-1].endswith(
-            f'{file}: label `kitchen; oven` holds ";", which stands between several labels of a '
-            "text in csv, tsv and lines; give the texts as jsonl, which has lists"
-        )
-        assert (len(said), out.exists()) == (1, False)
-        several = one
-    main([*words, str(several)])
-    assert out.stat().st_size > 0
-
-
 def test_cut_texts_are_counted(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folder = saved(tmp_path / "short", max_tokens=16)
     (tmp_path / "in.txt").write_text("short\n" + "not so short " * 20 + "\n")
@@ -209,6 +184,8 @@ def test_cut_texts_are_counted(tmp_path: Path, capfd: pytest.CaptureFixture[str]
             ["--output", "a.jsonl"],
             "a.jsonl: would hold csv, as the input does",
         ),
+        ("in.txt", b"a\n", ["--output", "x" * 300], "x: cannot be written (File name too long); name another place"),
+        ("in.txt", b"a\n", ["--output", f"{__file__}/a.txt"], "/a.txt: a file stands where its folder would be"),
         ("in.txt", b"a\n", ["--output", "a.txt.gz"], "a.txt.gz: the output is not compressed; leave out the .gz"),
     ],
 )

@@ -47,6 +47,12 @@ WRONG = [
     ("task", TASK + "seed: 1.5\n", "`seed: 1.5` is not allowed; it should be a whole number"),
     ("task", TASK + "text: 3\n", "`text: 3` is not allowed; it should be text or a list such as [a, b]"),
     ("task", TASK + "text: [a, 3]\n", "`text: 3` is not allowed; it should be text"),
+    ("task", TASK + "text: [a, b, a]\n", "`text` names the column `a` twice; name it once"),
+    (
+        "task",
+        "path: csv\ndata_files: {train: a.csv}\nlabel: [x, x]\n",
+        "`label` names the column `x` twice; name it once",
+    ),
     ("task", TASK + "label_names: a\n", "`label_names: a` is not allowed; it should be a list such as [a, b]"),
     (
         "task",

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,6 +134,22 @@ def test_wrong_folders_are_refused_in_one_line(models: Path, tmp_path: Path) -> 
     config.write_text(json.dumps(json.loads(config.read_text()) | {"labels": ["x", "y", "z"]}))
     with pytest.raises(UserError, match=r"forward: its labels differ from those of .*backward"):
         Predictor.load(both)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"precision": "fp16"}, "precision 'fp16': must be fp32 or auto"),
+        ({"device": "nope"}, "device 'nope': must be auto, cpu, cuda or mps"),
+        ({"batch_tokens": -5}, "batch_tokens -5: must be a whole number of 1 or more, or None for the device's"),
+        ({"batch_tokens": 0}, "batch_tokens 0: must be a whole number of 1 or more, or None for the device's"),
+        ({"batch_tokens": 0.5}, "batch_tokens 0.5: must be a whole number of 1 or more, or None for the device's"),
+    ],
+)
+def test_words_that_say_nothing_are_refused(models: Path, words: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        Predictor.load(models, **words)
+    assert str(caught.value) == message
 
 
 def test_prediction_leaves_lightning_and_scikit_learn_alone() -> None:

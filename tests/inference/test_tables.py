@@ -59,6 +59,17 @@ def test_delimited_rows_come_back_whole_with_new_columns(form: str, delimiter: s
     assert read[1:] == [[str(n), text, "x", "a", "0.123457"] for n, text in enumerate(TEXTS)]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("last", [True, False])
+def test_lines_of_a_csv_end_as_every_system_ends_them(end: str, last: bool) -> None:
+    """Excel's "CSV (Macintosh)" ends them with a carriage return alone, which `ulmfit new-task` takes too."""
+    content = f'id,text{end}1,one{end}{end}2,"two{end}lines"' + end * last
+    texts, written = passed("csv", content.encode(), label=["a"] * 2)
+    assert texts == ["one", f"two{end}lines"]
+    read = list(csv.reader(io.StringIO(written.decode(), newline="")))
+    assert read == [["id", "text", "label"], ["1", "one", "a"], ["2", f"two{end}lines", "a"]]
+
+
 def test_json_lines_keep_other_fields_and_escapes() -> None:
     rows = [{"text": text, "id": n, "more": {"b": [1, None]}} for n, text in enumerate(TEXTS)]
     lines = [json.dumps(row, ensure_ascii=n % 2 == 0) for n, row in enumerate(rows)]

@@ -69,6 +69,16 @@ def test_a_student_that_there_is_not_says_so_in_one_line(workspace: Path, tmp_pa
     assert not (folder / "models/classifier/student").exists()
 
 
+def test_a_direction_that_is_not_chosen_is_to_be_chosen_first(workspace: Path) -> None:
+    """To run the stages before it again, as other refusals advise, would not make it."""
+    done = lr_find(workspace, "finetune_lm", "--direction", "backward")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: configs/config.yaml: `directions: [forward]` leaves out backward; add it with "
+        '`ulmfit use "directions=[forward, backward]"`, then run `dvc repro pretrain tokenise@domain`\n'
+    )
+
+
 def test_a_stage_that_is_not_there_is_named(workspace: Path) -> None:
     done = lr_find(workspace, "evaluate")
     assert done.returncode == 1

@@ -57,6 +57,9 @@ class Table(ABC):
                 "in csv, tsv and lines; give the texts as jsonl, which has lists"
             )
 
+    def require_fields(self, labels: Iterable[str]) -> None:  # noqa: B027 - most formats have quotes
+        """Refuse labels that would not stay one field of a line."""
+
     def finish(self) -> None:  # noqa: B027 - most formats need no closing
         """Close the output."""
 

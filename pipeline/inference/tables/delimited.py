@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from pipeline.base.errors import UserError
@@ -10,6 +11,7 @@ from pipeline.inference.tables.base import Block, Columns, Table, free_name, pla
 from pipeline.text.documents import text_of
 from pipeline.text.sources.row import Row
 
+LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 LONGEST_FIELD = 2**31 - 1  # in characters; Python's own limit is 131,072
 
 
@@ -29,7 +31,7 @@ class Separated(Table):
 
     def _rows(self, source: BinaryIO) -> Iterator[tuple[list[str], str]]:
         csv.field_size_limit(LONGEST_FIELD)
-        reader = csv.reader(self._lines(source), delimiter=self.delimiter, strict=True)
+        reader = csv.reader(_split(self._lines(source)), delimiter=self.delimiter, strict=True)
         try:
             self.header = next(reader, [])
             if self.header:
@@ -59,3 +61,15 @@ class Separated(Table):
         # Python quotes a field that holds a character of the line's end: a lone carriage return is one to most readers.
         csv.writer(line, delimiter=self.delimiter, lineterminator="\r\n").writerow(fields)
         return (line.getvalue().removesuffix("\r\n") + "\n").encode("utf-8")
+
+
+def _split(lines: Iterable[str]) -> Iterator[str]:
+    """End lines at a lone carriage return too: Excel's "CSV (Macintosh)" has no other end, and is one line until here.
+
+    Within quotes it stays part of its field, as `csv.reader` puts the lines of a field together again.
+    """
+    for line in lines:
+        if "\r" in line.removesuffix("\r\n"):
+            yield from (found[0] for found in LINE.finditer(line))
+        else:
+            yield line

@@ -1,9 +1,10 @@
 """Lines of text, and folders of files: one document each, with nothing beside it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline.base.errors import UserError
 from pipeline.inference.tables.base import Block, Columns, Table, plain
 from pipeline.text.sources.files import open_text
 
@@ -16,6 +17,13 @@ class Lines(Table):
     def blocks(self, source: BinaryIO) -> Iterator[Block]:
         lines = (line.removesuffix("\n").removesuffix("\r") for line in self._lines(source))
         yield from self._blocks((line, line) for line in lines)
+
+    def require_fields(self, labels: Iterable[str]) -> None:
+        if wrong := [label for label in labels if any(mark in label for mark in "\t\n\r")]:
+            raise UserError(
+                f"{self.name}: label {wrong[0]!r} holds a tab or a line break, which stand between fields "
+                "and rows in lines; give the texts as csv or jsonl, which have quotes"
+            )
 
     def write(self, sink: BinaryIO, block: Block, columns: Columns) -> None:
         for row, *values in zip(block.rows, *columns.values(), strict=True):
