@@ -42,18 +42,12 @@ def language_model_flops(trainee: Any, config: LanguageModelConfig) -> Flops:
     if isinstance(trainee, ReplacedTokenDetection):
         # Its own count, and a draw from the generator's scores, which is a forward pass alone.
         drawn = 2.0 * trainee.generator.scored_weights() * trainee.targets(T) / T
-        whole -= 6.0 * (trainee.generator.scored_weights() - _table(trainee)) * (1 - trainee.targets(T) / T)
-        whole -= 6.0 * (trainee.discriminator.scored_weights() - _table(trainee))
         return Flops(whole / 3 + drawn, whole * 2 / 3)
     if config.objective in ("masked", "hybrid"):
         rows = config.masked_share if config.objective == "hybrid" else 1.0
         unasked = 1 - Masking(trainee.vocabulary, config.mask_rate).count(T) / T
         whole -= 6.0 * trainee.scored_weights() * rows * unasked
     return _thirds(whole)
-
-
-def _table(detection: ReplacedTokenDetection) -> int:
-    return detection.discriminator.embeddings.weight.numel()
 
 
 def _of_spans(network: EncoderDecoder, config: LanguageModelConfig) -> float:

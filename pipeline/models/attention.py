@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from pipeline.models.context import Context
 from pipeline.models.fast_weights import FastWeight
 from pipeline.models.linear_attention import LinearAttention
+from pipeline.models.norms import norm
 from pipeline.models.performer import Performer
-from pipeline.models.projections import Projections
+from pipeline.models.projections import Projections, turned
 from pipeline.models.relative import RelativeScores
 from pipeline.models.settings import TransformerSettings
 from pipeline.models.weights import Linear, inner_std, residual_std
@@ -25,14 +26,16 @@ class SelfAttention(Projections):
 
     def forward(self, x_BTD: Tensor, context: Context) -> Tensor:
         """Mix `x_BTD` over T; the result is (B, T, D) as well."""
-        q_BTHK, k_BSHK, v_BSHK = self.project(x_BTD, context)
+        q_BTHK, k_BSHK, v_BSHK = self.project(x_BTD)
+        q_BTHK, k_BSHK = turned(q_BTHK, context), turned(k_BSHK, context)
         offset = 0
         if context.cache is not None:
             offset = context.cache.length
             k_BSHK, v_BSHK = context.cache.extend(self, k_BSHK, v_BSHK)
         mask = context.mask
         if self.relative is not None:
-            q_BTHK, mask = _with_scores(self.relative, q_BTHK, offset, mask)
+            q_BTHK, scores_BHTS = self.relative(q_BTHK, offset, context.causal)
+            mask = scores_BHTS if mask is None else scores_BHTS.masked_fill(~mask, -torch.inf)
         causal = context.causal and mask is None and not offset  # a single new token may see all before it
         return self.out(attend(q_BTHK, k_BSHK, v_BSHK, mask, causal))
 
@@ -46,11 +49,13 @@ class CrossAttention(nn.Module):
         self.q = Linear(D, self.heads * K, bias=settings.bias, std=inner_std(settings))
         self.kv = Linear(D, 2 * self.key_heads * K, bias=settings.bias, std=inner_std(settings))
         self.out = Linear(self.heads * K, D, bias=settings.bias, std=residual_std(settings))
+        self.q_norm = norm(settings, K) if settings.qk_norm else nn.Identity()
+        self.k_norm = norm(settings, K) if settings.qk_norm else nn.Identity()
 
     def forward(self, x_BTD: Tensor, context: Context) -> Tensor:
         """What each of the T tokens gathers from the S of the memory, (B, T, D)."""
         assert context.memory is not None
-        q_BTHK = self.q(x_BTD).unflatten(2, (self.heads, -1))
+        q_BTHK = self.q_norm(self.q(x_BTD).unflatten(2, (self.heads, -1)))
         k_BSHK, v_BSHK = self._keys_and_values(context)
         return self.out(attend(q_BTHK, k_BSHK, v_BSHK, context.memory.mask_B11S, causal=False))
 
@@ -59,10 +64,11 @@ class CrossAttention(nn.Module):
         assert context.memory is not None
         if context.cache is not None and self in context.cache.states:
             return context.cache.states[self]
-        kv = self.kv(context.memory.hidden_BSD).unflatten(2, (2 * self.key_heads, -1)).chunk(2, dim=2)
+        k_BSHK, v_BSHK = self.kv(context.memory.hidden_BSD).unflatten(2, (2 * self.key_heads, -1)).chunk(2, dim=2)
+        kept = (self.k_norm(k_BSHK), v_BSHK)
         if context.cache is not None:
-            context.cache.states[self] = kv
-        return kv
+            context.cache.states[self] = kept
+        return kept
 
 
 def attend(q_BTHK: Tensor, k_BSHK: Tensor, v_BSHK: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
@@ -80,14 +86,6 @@ def attend(q_BTHK: Tensor, k_BSHK: Tensor, v_BSHK: Tensor, mask: Tensor | None, 
         is_causal=causal,
     )
     return mixed_BHTK.transpose(1, 2).flatten(2)
-
-
-def _with_scores(
-    relative: RelativeScores, q_BTHK: Tensor, offset: int, mask: Tensor | None
-) -> tuple[Tensor, Tensor | None]:
-    """Queries and mask with the scores of distances in them."""
-    q_BTHK, scores_BHTS = relative(q_BTHK, offset)
-    return q_BTHK, scores_BHTS if mask is None else scores_BHTS.masked_fill(~mask, -torch.inf)
 
 
 ATTENTIONS: dict[str, Callable[[TransformerSettings], nn.Module]] = {

@@ -19,7 +19,7 @@ class Memory(NamedTuple):
 class Context(NamedTuple):
     """The same for every block."""
 
-    # Each token attends to itself and those before it.
+    # Each token attends to itself and those before it, and to no other.
     causal: bool
     # Dropout noise, one int64 for each sequence; None for no dropout.
     seeds_B: Tensor | None

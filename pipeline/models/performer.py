@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pipeline.models.chunked import weighted_sums
 from pipeline.models.context import Context
-from pipeline.models.linear_attention import LinearAttention, state_before
+from pipeline.models.linear_attention import SMALLEST, LinearAttention, nothing_read, states_before, turned_heads
 from pipeline.models.settings import TransformerSettings
 
 SEED = 20090914  # of the random features, which are no weights and never redrawn: equal in every network
@@ -43,22 +43,32 @@ class Performer(LinearAttention):
         log_BHT = highest_BHT1[..., 0] - math.log(self.projection_HMK.size(1)) / 2
         return (exponents_BHTM - highest_BHT1).exp(), log_BHT
 
-    def _causal(self, q_BHTK: Tensor, k_BHTK: Tensor, v_BHTV: Tensor, context: Context) -> Tensor:
-        (q_BHTM, _), (k_BHTM, log_BHT) = self.features(q_BHTK), self.features(k_BHTK)
-        state_BHMV, top_BH = state_before(self, context, k_BHTM, v_BHTV), torch.full_like(log_BHT[..., 0], -torch.inf)
-        if context.cache is not None and self in context.cache.states:
-            top_BH = context.cache.states[self][1]
-        sums_BHTV, state_BHMV, top_BH = weighted_sums(q_BHTM, k_BHTM, v_BHTV, log_BHT, state_BHMV, top_BH)
+    def _mix(self, q_BHTK: Tensor, k_BHTK: Tensor, v_BHTK: Tensor, context: Context) -> Tensor:
+        """As in softmax attention, which it estimates, positions turn queries and keys, not their features."""
+        (q_BHTM, _), (k_BHTM, log_BHT) = (
+            self.features(turned_heads(part_BHTK, context)) for part_BHTK in (q_BHTK, k_BHTK)
+        )
+        v_BHTV = torch.cat([v_BHTK, torch.ones_like(v_BHTK[..., :1])], dim=-1)  # the denominator is one value more
+        sums = self._before_each if context.causal else _all
+        sums_BHTV = sums(q_BHTM, k_BHTM, v_BHTV, log_BHT, context)
+        return sums_BHTV[..., :-1] / sums_BHTV[..., -1:].clamp(min=SMALLEST)
+
+    def _before_each(self, q_BHTM: Tensor, k_BHTM: Tensor, v_BHTV: Tensor, log_BHT: Tensor, context: Context) -> Tensor:
+        """Sums (B, H, T, V) over the keys up to each query; a factor of each query's own cancels out."""
+        nothing = (nothing_read(k_BHTM, v_BHTV), torch.full_like(log_BHT[..., 0], -torch.inf))
+        state_BHMV, top_BH = states_before(self, context, nothing)
+        sums_BHTV, *state = weighted_sums(q_BHTM, k_BHTM, v_BHTV, log_BHT, state_BHMV, top_BH)
         if context.cache is not None:
-            context.cache.states[self] = (state_BHMV, top_BH)
+            context.cache.states[self] = tuple(state)
         return sums_BHTV
 
-    def _both_sides(self, q_BHTK: Tensor, k_BHTK: Tensor, v_BHTV: Tensor, context: Context) -> Tensor:
-        (q_BHTM, _), (k_BHTM, log_BHT) = self.features(q_BHTK), self.features(k_BHTK)
-        if context.keys_BS is not None:
-            log_BHT = log_BHT.masked_fill(~context.keys_BS[:, None], -torch.inf)
-        weight_BHT1 = (log_BHT - log_BHT.amax(dim=-1, keepdim=True)).exp()[..., None]
-        return q_BHTM @ (k_BHTM.mT @ (v_BHTV * weight_BHT1))
+
+def _all(q_BHTM: Tensor, k_BHTM: Tensor, v_BHTV: Tensor, log_BHT: Tensor, context: Context) -> Tensor:
+    """The same over all keys that are tokens."""
+    if context.keys_BS is not None:
+        log_BHT = log_BHT.masked_fill(~context.keys_BS[:, None], -torch.inf)
+    weight_BHT1 = (log_BHT - log_BHT.amax(dim=-1, keepdim=True)).exp()[..., None]
+    return q_BHTM @ (k_BHTM.mT @ (v_BHTV * weight_BHT1))
 
 
 def orthogonal_rows(rows: int, width: int, random: np.random.Generator) -> np.ndarray:

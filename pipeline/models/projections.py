@@ -24,12 +24,14 @@ class Projections(nn.Module):
         self.q_norm = norm(settings, K) if settings.qk_norm else nn.Identity()
         self.k_norm = norm(settings, K) if settings.qk_norm else nn.Identity()
 
-    def project(self, x_BTD: Tensor, context: Context) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (B, T, H, K), keys and values (B, T, key heads, K); positions are in them as far as they turn."""
+    def project(self, x_BTD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, T, H, K), keys and values (B, T, key heads, K), without positions."""
         B, T, _ = x_BTD.shape
         counts = (self.heads, self.key_heads, self.key_heads)
         q_BTHK, k_BTHK, v_BTHK = self.qkv(x_BTD).view(B, T, sum(counts), -1).split(counts, dim=2)
-        offset = 0 if context.cache is None else context.cache.length
-        q_BTHK = context.positions.rotate(self.q_norm(q_BTHK), offset)
-        k_BTHK = context.positions.rotate(self.k_norm(k_BTHK), offset)
-        return q_BTHK, k_BTHK, v_BTHK
+        return self.q_norm(q_BTHK), self.k_norm(k_BTHK), v_BTHK
+
+
+def turned(x_BTHK: Tensor, context: Context) -> Tensor:
+    """Queries, keys or features of either with the positions in them that turn; the products then know distances."""
+    return context.positions.rotate(x_BTHK, 0 if context.cache is None else context.cache.length)

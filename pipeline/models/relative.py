@@ -25,16 +25,20 @@ class RelativeScores(nn.Module):
         self.position = nn.Parameter(torch.zeros(channels))  # v
         self.distance = Linear(self.width, channels, bias=False, std=inner_std(settings))  # W
 
-    def forward(self, q_BTHK: Tensor, offset: int) -> tuple[Tensor, Tensor]:
-        """Queries for the content, (B, T, H, K), and what distances add to scores / sqrt(K), (B, H, T, S)."""
+    def forward(self, q_BTHK: Tensor, offset: int, causal: bool) -> tuple[Tensor, Tensor]:
+        """Queries for the content, (B, T, H, K), and what distances add to scores / sqrt(K), (B, H, T, S).
+
+        Where `causal`, scores of keys that follow mean nothing: a mask hides them.
+        """
         T, H, K = q_BTHK.size(1), self.heads, q_BTHK.size(3)
         content_HK, position_HK = self.content.view(H, K), self.position.view(H, K)
         distance_TS = distances(T, offset, q_BTHK.device)
         farthest = int(offset + T - 1)
-        every_R = torch.arange(farthest, -T, -1, device=q_BTHK.device)  # R distances, of keys from first to last
+        nearest = 0 if causal else 1 - T
+        every_R = torch.arange(farthest, nearest - 1, -1, device=q_BTHK.device)  # R distances, of keys first to last
         angles_RD = angles(every_R, self.width)
         r_RD = torch.cat([angles_RD.sin(), angles_RD.cos()], 1)[:, : self.width]
         r_RHK = self.distance(r_RD).view(-1, H, K)
         scores_BHTR = torch.einsum("bthk,rhk->bhtr", q_BTHK + position_HK, r_RHK) / math.sqrt(K)
-        index_TS = (farthest - distance_TS).expand(*scores_BHTR.shape[:2], -1, -1)
+        index_TS = (farthest - distance_TS.clamp(min=nearest)).expand(*scores_BHTR.shape[:2], -1, -1)
         return q_BTHK + content_HK, scores_BHTR.gather(3, index_TS)

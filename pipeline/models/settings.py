@@ -35,6 +35,7 @@ class TransformerSettings:
     rotary_base: float = 10_000.0
     # softmax: each token weighs all that it may see (Vaswani et al. 2017); linear (Katharopoulos et al. 2020) and
     # performer (Choromanski et al. 2021): sums of features of keys; fast_weight: the delta rule (Schlag et al. 2021).
+    # Rotary positions turn queries and keys; of linear and fast_weight their features (Su et al. 2021, section 3.3).
     attention: Literal["softmax", "linear", "performer", "fast_weight"] = "softmax"
     # Random features of each head, for performer.
     features: int = 128
@@ -44,7 +45,7 @@ class TransformerSettings:
     head_width: int | None = None
     # Between the two matrices of the feed-forward layers; the *glu have three (Shazeer 2020).
     activation: Literal["relu", "gelu", "gelu_tanh", "squared_relu", "swiglu", "geglu", "geglu_tanh"] = "gelu"
-    # Put a norm on the queries and keys of each head (Henry et al. 2020).
+    # Put a norm on the queries and keys of each head, cross-attention's too (Henry et al. 2020).
     qk_norm: bool = False
     # Additive biases in the linear layers and LayerNorms.
     bias: bool = True

@@ -85,7 +85,7 @@ class Transformer(Backbone):
             explicit=self.settings.positions == "transformer_xl",
             device=tokens_BT.device,
         )
-        context = Context(causal, seeds_B, self.positions, keys_BS, mask, cache=cache)
+        context = Context(causal and prefix_B is None, seeds_B, self.positions, keys_BS, mask, cache=cache)
         hidden_BTD = self.stack(x_BTD, context, every_layer=every_layer)  # (B, T, D)
         if cache is not None:
             cache.length += T

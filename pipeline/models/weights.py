@@ -42,7 +42,7 @@ def residual_std(settings: TransformerSettings) -> float:
     """Start of the last matrix of each sub-layer: zero, or smaller by sqrt(2 x layers) as 2 x layers of them add up.
 
     Radford et al. 2019, section 2.3; zero makes each block the identity at first. Where each sum is normalised nothing
-    adds up.
+    adds up. A block that attends to an encoder too has a third sub-layer, which is not counted.
     """
     if settings.zero_init:
         return 0.0

@@ -32,6 +32,8 @@ class ReplacedTokenDetection(nn.Module):
     The generator fills in masked tokens; the discriminator reads the text with tokens drawn from it and says of each
     whether it was replaced. A token that was drawn as it had been counts as not replaced. Both share their embeddings,
     of tokens and of learned positions (section 3.2). What the discriminator has to score a vocabulary is not trained.
+    The ways out are those of the paper's equations (section 2), a product with the embeddings and one with a vector;
+    the authors' code has a hidden layer before each.
 
     Draws compare numbers that a network computed, so another micro batch, which rounds in another way, can change one
     now and then.
@@ -143,9 +145,9 @@ class ReplacedTokenDetection(nn.Module):
 
     def flops_per_token(self, length: int) -> float:
         """Training operations of both on one token; only the generator scores the vocabulary, for masked tokens."""
-        scores = 6.0 * self.discriminator.embeddings.weight.numel()
         both = self.generator.flops_per_token(length) + self.discriminator.flops_per_token(length)
-        return both - (2 - self.targets(length) / length) * scores
+        unasked = self.generator.scored_weights() * (1 - self.targets(length) / length)
+        return both - 6.0 * (unasked + self.discriminator.scored_weights())
 
     def set_drop_mult(self, factor: float) -> None:
         """Scale every dropout rate of both by `factor`; `ValueError` if one would reach 1."""

@@ -87,3 +87,19 @@ def test_training_flops_count_both_stacks(model: EncoderDecoder) -> None:
     D, F, T = 32, 64, 10
     weights = 2 * (4 * D * D + 2 * D * F) + 2 * (8 * D * D + 2 * D * F) + VOCABULARY * D
     assert model.flops_per_token(T) == 6 * weights + 2 * 3 * 12 * T * D
+
+
+def test_with_qk_norm_no_attention_depends_on_how_long_queries_and_keys_are(tiny) -> None:
+    """Cross-attention is normed as self-attention is: matrices three times as large give the same scores."""
+    settings = tiny(family="encoder_decoder", positions="t5", bias=False)
+    source_BS, inputs_BT = tokens(2, 9), tokens(2, 6, seed=4)
+    outs = []
+    for factor in (1.0, 3.0):
+        model = build(settings, VOCABULARY, seed=1)
+        with torch.no_grad():
+            for block in model.decoder_stack.blocks:
+                block.cross_attention.q.weight.mul_(factor)
+                keys = block.cross_attention.kv.weight[: settings.key_heads * settings.key_width]
+                keys.mul_(factor)
+        outs.append(model(inputs_BT, source_BS=source_BS))
+    torch.testing.assert_close(*outs, atol=1e-4, rtol=1e-4)

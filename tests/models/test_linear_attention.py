@@ -80,6 +80,38 @@ def test_gradients_equal_those_of_the_literal_loop(make, causal) -> None:
     torch.testing.assert_close(got, expected, atol=1e-10, rtol=1e-8)
 
 
+@pytest.mark.parametrize("kind", ["linear", "fast_weight"])
+def test_with_rotary_positions_only_distances_count(make, kind) -> None:
+    """The same tokens give the same, read from the first position on or from the thirtieth.
+
+    (Performer's do so on the mean over its random features.)
+    """
+    attention, context = make(kind, qk_norm=False)
+    x_BTD = 3 * noise(2, 20, 32)
+    moved = Cache()
+    moved.length = 30
+    here, there = attention(x_BTD, context()), attention(x_BTD, context(cache=moved))
+    torch.testing.assert_close(here, there, atol=1e-4, rtol=1e-4)
+    without, context = make(kind, qk_norm=False, positions="none")
+    assert not torch.allclose(here, without(x_BTD, context()), atol=1e-2)
+
+
+def test_rotary_linear_attention_turns_the_features_above_and_not_below(make) -> None:
+    """Su et al. 2021, equation 19, one query at a time."""
+    attention, context = make("linear", qk_norm=False, heads=2)
+    x_1TD, rotary = noise(1, 11, 32), context().positions
+    q_THK, k_THK, v_THK = attention.qkv(x_1TD)[0].view(11, 3, 2, 16).unbind(1)
+    phi_q_THK, phi_k_THK = F.elu(q_THK) + 1, F.elu(k_THK) + 1
+    turned_q_THK, turned_k_THK = rotary.rotate(phi_q_THK[None])[0], rotary.rotate(phi_k_THK[None])[0]
+    for causal, t, h in ((True, 7, 0), (True, 0, 1), (False, 4, 1)):
+        seen = slice(0, t + 1 if causal else 11)
+        weights_S = turned_k_THK[seen, h] @ turned_q_THK[t, h] / (phi_k_THK[seen, h] @ phi_q_THK[t, h]).sum()
+        expected_K = weights_S @ v_THK[seen, h]
+        attention.out.weight.data.copy_(torch.eye(32))
+        found_D = attention(x_1TD, context(causal))[0, t] - attention.out.bias
+        torch.testing.assert_close(found_D[16 * h : 16 * (h + 1)], expected_K, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("reads", [(1,) * 20, (5, 1, 9, 1, 4)], ids=["one by one", "several at once"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_reading_on_through_a_cache_equals_reading_all_at_once(make, kind, reads) -> None:

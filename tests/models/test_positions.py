@@ -112,7 +112,7 @@ def test_transformer_xl_scores_equal_their_formula(tiny) -> None:
     for parameter in relative.parameters():
         parameter.data.normal_(generator=generator)
     q_BTHK, k_BSHK = torch.randn(1, 3, 2, 16, generator=generator), torch.randn(1, 5, 2, 16, generator=generator)
-    query_BTHK, scores_BHTS = relative(q_BTHK, offset=2)
+    query_BTHK, scores_BHTS = relative(q_BTHK, offset=2, causal=False)
     found_HTS = torch.einsum("bthk,bshk->hts", query_BTHK, k_BSHK) / 4 + scores_BHTS[0]
     for head, query, key in ((0, 0, 0), (1, 2, 4), (0, 1, 4), (1, 0, 4)):
         distance = query + 2 - key
@@ -123,3 +123,21 @@ def test_transformer_xl_scores_equal_their_formula(tiny) -> None:
         u_K, v_K = relative.content.view(2, 16)[head], relative.position.view(2, 16)[head]
         expected = (q_K + u_K) @ k_K + (q_K + v_K) @ wr_K
         torch.testing.assert_close(found_HTS[head, query, key], expected / 4, atol=1e-4, rtol=1e-4)
+
+
+def test_transformer_xl_without_keys_that_follow_scores_the_others_alike(tiny) -> None:
+    """A causal stack computes half of the distances; those of a prefix that is seen both ways need them all."""
+    relative = RelativeScores(tiny(positions="transformer_xl"))
+    generator = torch.Generator().manual_seed(1)
+    for parameter in relative.parameters():
+        parameter.data.normal_(generator=generator)
+    q_BTHK = torch.randn(2, 5, 2, 16, generator=generator)
+    both, behind = (relative(q_BTHK, offset=3, causal=causal)[1] for causal in (False, True))
+    seen_TS = torch.ones(5, 8, dtype=torch.bool).tril(3)
+    torch.testing.assert_close(behind[..., seen_TS], both[..., seen_TS])
+    model = build(tiny(positions="transformer_xl"), 50, seed=1)
+    tokens_BT = torch.arange(12)[None] % 50
+    changed_BT = tokens_BT.clone()
+    changed_BT[0, 3] = 40
+    first = [model(rows_BT, prefix_B=torch.tensor([4]))[0, 0] for rows_BT in (tokens_BT, changed_BT)]
+    assert not torch.allclose(*first)

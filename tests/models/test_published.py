@@ -37,7 +37,7 @@ def transformer_parameters(settings: TransformerSettings, V: int) -> int:
     relative = (D * H * K + 2 * H * K) * (settings.positions == "transformer_xl")
     feed_forward = linear(D, F * (2 if gated else 1)) + linear(F, D)
     encoder_block = attention + relative + feed_forward + 2 * norm(D)
-    decoder_block = encoder_block + linear(D, (H + 2 * G) * K) + linear(H * K, D) + norm(D)
+    decoder_block = encoder_block + attention + norm(D)
     layers = 1 if settings.share_layers else settings.layers
 
     # What a stack has besides its blocks: positions, the norm and the projection at its entrance, the norm at its end.

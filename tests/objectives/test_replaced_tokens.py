@@ -245,7 +245,8 @@ def test_flops_count_both_networks_and_the_scores_of_masked_tokens_alone() -> No
     trainee = detection()
     both = trainee.generator.flops_per_token(LENGTH) + trainee.discriminator.flops_per_token(LENGTH)
     scores = 6 * VOCABULARY * SETTINGS.width
-    assert trainee.flops_per_token(LENGTH) == pytest.approx(both - 2 * scores + 0.2 * scores)
+    back = 6 * trainee.generator.settings.width * SETTINGS.width  # to the width of the embeddings
+    assert trainee.flops_per_token(LENGTH) == pytest.approx(both - scores - 0.8 * (scores + back))
 
 
 @pytest.mark.slow

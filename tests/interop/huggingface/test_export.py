@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, GPT2LMHeadModel, pipeline
 
 from pipeline.base.errors import UserError
+from pipeline.base.files import read_json, write_json
 from pipeline.classifier.artifact import load_classifier, save_classifier
 from pipeline.classifier.network import classifier_network
 from pipeline.cli.export import run
@@ -200,6 +201,16 @@ def test_what_else_answers_in_the_pipeline_is_told(
     said = capsys.readouterr().out
     assert f"It is the network alone: linear models with a share of 0.50 stand beside it in {folder}" in said
     assert f"can be exported too: {folder / 'student/forward'}" in said
+
+
+@pytest.mark.parametrize(("most", "told"), [(100, True), (1_000_000, False)])
+def test_texts_that_training_cut_by_characters_are_told_of(
+    most: int, told: bool, tmp_path: Path, tokenizer: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = classifier(tmp_path / "ours", GPT2, tokenizer) / "config.json"
+    write_json(config, read_json(config) | {"max_characters": most})
+    export(tmp_path / "ours", tmp_path / "out")
+    assert ("In training texts were cut at 100 characters" in capsys.readouterr().out) == told
 
 
 def _probabilities(folder: Path, tokenizer: Path, texts: list[str]) -> Tensor:
