@@ -47,7 +47,7 @@ def test_lines_keep_every_line_and_put_the_answer_before_it() -> None:
     ]
 
 
-@pytest.mark.parametrize(("form", "delimiter"), [("csv", ","), ("tsv", "\t")])
+@pytest.mark.parametrize(("form", "delimiter"), [("csv", ","), ("csv", ";"), ("tsv", "\t")])
 def test_delimited_rows_come_back_whole_with_new_columns(form: str, delimiter: str) -> None:
     given = io.StringIO()
     writer = csv.writer(given, delimiter=delimiter)
@@ -182,6 +182,7 @@ def test_fields_may_be_longer_than_pythons_own_limit() -> None:
         ("csv", b"text,id,text\na,1,b\n", r"input: column `text` stands twice in the header; rename one"),
         ("csv", b"text,id\na,1\nb\n", r"input: line 3 has 1 fields where the header has 2"),
         ("csv", b'text,id\n"a,1\nb,2\n', r"input: line 3: unexpected end of data; check the quotes"),
+        ("csv", b"text;id\na;1;2\n", r"line 2 has 3 fields.*semicolons"),
         ("tsv", b"text\na\tb\n", r"line 2 has 2 fields.*tabs"),
         ("jsonl", b'{"text": "a", "n": ' + b"1" * 5000 + b"}", "line 1 cannot be read"),
         ("jsonl", b'{"text": "a"}\n{"text": \n', r"input: line 2 is not JSON"),

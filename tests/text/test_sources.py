@@ -115,6 +115,24 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> Non
     assert rows(tmp_path, path="csv", data_files={"train": "a.csv"}) == [{"text": "x", "label": "y"}]
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (_csv(";"), DOCUMENTS),
+        (b'\xef\xbb\xbf"text";"label"\r\n"one, two";a\r\n', [{"text": "one, two", "label": "a"}]),
+        (b"text\none; two\n", [{"text": "one; two"}]),
+        (b"text,la;bel\nx,a;b\n", [{"text": "x", "la;bel": "a;b"}]),
+        (b'"text; label"\nx\n', [{"text; label": "x"}]),
+    ],
+)
+def test_a_csv_whose_header_is_parted_by_semicolons_alone_is_so(
+    content: bytes, expected: list[dict[str, str]], tmp_path: Path
+) -> None:
+    """Excel writes it in much of Europe. What a text holds, or a name in quotes, decides nothing."""
+    write(tmp_path, "a.csv", content)
+    assert rows(tmp_path, path="csv", data_files={"train": "a.csv"}) == expected
+
+
 def test_a_field_of_many_megabytes_is_read(tmp_path: Path) -> None:
     write(tmp_path, "a.csv", "text,label\n" + "long " * 2_000_000 + ",y\n")
     assert len(rows(tmp_path, path="csv", data_files={"train": "a.csv"})[0]["text"]) == 10_000_000
@@ -154,6 +172,7 @@ BAD: list[tuple[str, bytes, str]] = [
     ("csv", b"", "is empty; it needs a header line"),
     ("csv", b"text,label\n", "has a header and no rows"),
     ("csv", b"text,label\nfine,a\none,two,three\n", "line 3: has 3 fields and the header has 2"),
+    ("csv", b"text;label\none;two;three\n", "the header has 2; put a text that holds ';' in double quotes"),
     ("csv", b"text,label\nfine,a\n\nshort\n", "line 4: has 1 fields and the header has 2"),
     ("csv", b'text,label\n"never closed,a\n', "line 2: unexpected end of data"),
     ("csv", b"text,text\nx,y\n", 'column "text" stands twice'),

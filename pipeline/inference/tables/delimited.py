@@ -9,10 +9,12 @@ from typing import BinaryIO
 from pipeline.base.errors import UserError
 from pipeline.inference.tables.base import Block, Columns, Table, free_name, plain
 from pipeline.text.documents import text_of
+from pipeline.text.sources.delimited import delimiter_of
 from pipeline.text.sources.row import Row
 
 LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 LONGEST_FIELD = 2**31 - 1  # in characters; Python's own limit is 131,072
+CALLED = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 class Separated(Table):
@@ -31,7 +33,8 @@ class Separated(Table):
 
     def _rows(self, source: BinaryIO) -> Iterator[tuple[list[str], str]]:
         csv.field_size_limit(LONGEST_FIELD)
-        reader = csv.reader(_split(self._lines(source)), delimiter=self.delimiter, strict=True)
+        self.delimiter, lines = delimiter_of(_split(self._lines(source)), self.delimiter)
+        reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
         try:
             self.header = next(reader, [])
             if self.header:
@@ -43,7 +46,7 @@ class Separated(Table):
                 elif row:  # a blank line is not a row
                     raise UserError(
                         f"{self.name}: line {reader.line_num} has {len(row)} fields where the header has "
-                        f"{len(self.header)}; quote fields that hold {'tabs' if self.delimiter == '	' else 'commas'}"
+                        f"{len(self.header)}; quote fields that hold {CALLED[self.delimiter]}"
                     )
         except csv.Error as error:
             raise UserError(f"{self.name}: line {reader.line_num}: {error}; check the quotes before it") from error

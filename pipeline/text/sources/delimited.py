@@ -3,7 +3,9 @@
 import csv
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from itertools import tee
 from pathlib import Path
 
 from pipeline.base.errors import UserError
@@ -11,11 +13,27 @@ from pipeline.text.sources.files import open_text
 from pipeline.text.sources.row import Row
 
 
-def read_delimited(path: Path, delimiter: str) -> Iterator[Row]:
-    """Stream the rows of a csv ("," quoted by `"`) or tsv file; fields may be of any size and hold line ends."""
+def delimiter_of(lines: Iterable[str], usual: str) -> tuple[str, Iterator[str]]:
+    """What stands between the fields of a file, and its lines from the first.
+
+    The usual one, but for a csv whose header has no comma between its names and a semicolon instead: what Excel writes
+    where the comma is the decimal point.
+    """
+    by_commas, by_semicolons, lines = tee(lines, 3)
+    if usual == ",":
+        with suppress(csv.Error):  # which whoever reads the lines meets again
+            one = len(next(csv.reader(by_commas), [])) == 1
+            if one and len(next(csv.reader(by_semicolons, delimiter=";"), [])) > 1:
+                return ";", lines
+    return usual, lines
+
+
+def read_delimited(path: Path, usual: str) -> Iterator[Row]:
+    """Stream the rows of a csv ("," or ";", quoted by `"`) or tsv file; fields may be long and hold line ends."""
     csv.field_size_limit(sys.maxsize)
     with open_text(path) as text:
-        lines = csv.reader(text, delimiter=delimiter, strict=True)
+        delimiter, from_first = delimiter_of(text, usual)
+        lines = csv.reader(from_first, delimiter=delimiter, strict=True)
         try:
             header = next(lines, None)
             if header is None:
