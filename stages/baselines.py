@@ -27,7 +27,7 @@ def main() -> None:
     test_texts = list(read_texts(TASK / "test.parquet"))
     common = majority.fit(texts, labels, classes=classes, spaced=task["spaced"])
     systems, settings = {"majority": common.predict_proba(test_texts)}, {"majority": dict(common.settings)}
-    learners = Learners(classes, task["spaced"], load_space(Path("models/lsa")))
+    learners = Learners(classes, task["spaced"], load_space(Path("models/lsa"), classes))
     for name in track(learners.names, "baselines", len(learners.names)):
         fitted = learners.fit([name], texts, labels)[name]
         systems[name], settings[name] = fitted.predict_proba(test_texts), dict(fitted.settings)

@@ -58,11 +58,18 @@ def held_out(
             for name, part_NC in said.items():
                 found[name][held_N] = part_NC
     except BrokenExecutor as error:
-        raise UserError(
-            f"a process that trains linear models was killed, most likely for want of memory; {processes} train side "
-            f"by side, fewer with OMP_NUM_THREADS={max(1, processes // 2)}"
+        raise _too_much(
+            "a process that trains linear models was killed, most likely for want of memory", processes
         ) from error
+    except MemoryError as error:
+        raise _too_much(f"linear models of {learners.classes:,} labels do not fit into memory", processes) from error
     return found
+
+
+def _too_much(what: str, processes: int) -> UserError:
+    if processes == 1:
+        return UserError(f"{what}; leave them out with `ulmfit use blend=none`")
+    return UserError(f"{what}; {processes} train side by side, fewer with OMP_NUM_THREADS={max(1, processes // 2)}")
 
 
 def _of_part(

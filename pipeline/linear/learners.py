@@ -34,7 +34,7 @@ class Learners:
     @classmethod
     def open(cls, task: Mapping[str, Any], space: Path, domain: Path) -> Self:
         """All that can be trained for a task (its labels.json) with a space and the domain's text (train.parquet)."""
-        found = load_space(space)
+        found = load_space(space, len(task["labels"]))
         reads = found is not None and not task["multilabel"]
         unlabelled = Unlabelled.read(list(read_texts(domain)), found) if reads and found else None
         return cls(len(task["labels"]), bool(task["spaced"]), found, unlabelled)

@@ -22,6 +22,7 @@ Weighting = Callable[[csr_matrix], Callable[[csr_matrix], csr_matrix]]
 FOLDS = 5
 FOLDS_OF_MANY, MANY = 3, 1000  # with so many documents three folds choose as surely
 MAX_DOCUMENTS = 10_000  # documents that the choice looks at; beyond, the best setting hardly moves and time does
+MAX_SCORES = 2**25  # that are kept at once, candidates x documents x classes; those of many classes come in rounds
 LOG_TEMPERATURES = (-4.0, 6.0)
 
 
@@ -47,22 +48,26 @@ def fit_selected(
     if not enough(labels[sample_N], alike(_rows(counts_NV[sample_N]))):
         (model,) = fit(features(counts_NV), labels, candidates[:1])
         return model, candidates[0]
-    held_out, scores = _held_out_scores(fit, candidates, counts_NV[sample_N], weighting, labels[sample_N], seed)
-    judged = [best_temperature(one_NC, labels[sample_N][held_out]) for one_NC in scores]
+    classes = labels.shape[1] if labels.ndim == 2 else int(labels.max()) + 1
+    at_once = max(1, MAX_SCORES // (len(sample_N) * classes))
+    judged: list[tuple[float, float]] = []
+    for start in range(0, len(candidates), at_once):
+        some = candidates[start : start + at_once]
+        judged += _judged(fit, some, counts_NV[sample_N], weighting, labels[sample_N], seed)
     best = min(range(len(candidates)), key=lambda place: judged[place][1])
     (model,) = fit(features(counts_NV), labels, candidates[best : best + 1])
     return model.at(judged[best][0]), candidates[best]
 
 
-def _held_out_scores(
+def _judged(
     fit: Fit[Candidate],
     candidates: Sequence[Candidate],
     counts_NV: csr_matrix,
     weighting: Weighting,
     labels: np.ndarray,
     seed: int,
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Each document's scores by models that have not seen it: the documents' order (N,), and (N, C) per candidate."""
+) -> list[tuple[float, float]]:
+    """Each candidate's best temperature, and the loss there, by scores of models that have not seen the documents."""
     order, scores = [], [[] for _ in candidates]  # type: tuple[list[np.ndarray], list[list[np.ndarray]]]
     copies_N = alike(_rows(counts_NV))
     for train_N, test_N in folds(labels, FOLDS if len(labels) <= MANY else FOLDS_OF_MANY, seed, copies_N):
@@ -74,7 +79,8 @@ def _held_out_scores(
         order.append(test_N)
         for place, model in enumerate(fit(features(train_counts), labels[train_N], candidates)):
             scores[place].append(model.scores(features(test_counts)))
-    return np.concatenate(order), [np.concatenate(one) for one in scores]
+    held_out = labels[np.concatenate(order)]
+    return [best_temperature(np.concatenate(one), held_out) for one in scores]
 
 
 def best_temperature(scores_NC: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

@@ -15,7 +15,14 @@ from scipy.sparse import csr_array, csr_matrix
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import read_json, whole_folder, write_bytes, write_json
-from pipeline.linear.features import Vocabulary, inverse_document_frequency, most_frequent, tf_idf, token_ngrams
+from pipeline.linear.features import (
+    MAX_WEIGHTS,
+    Vocabulary,
+    inverse_document_frequency,
+    most_frequent,
+    tf_idf,
+    token_ngrams,
+)
 
 TERMS = 50_000  # n-grams that are placed in the space, the most frequent ones
 DOCUMENTS = 20_000  # that it is learnt from, at most
@@ -30,12 +37,21 @@ class Space:
 
     vocabulary: Vocabulary
     idf_V: np.ndarray
-    # Orthonormal columns, the strongest first.
+    # Orthonormal columns, the strongest first; rows of them where many classes leave out n-grams.
     basis_VR: np.ndarray
 
     def places(self, texts: Sequence[str]) -> np.ndarray:
         """Where texts lie: (N, R). Not scaled to length one, so that what is linear here is linear in the n-grams."""
         return tf_idf(self.vocabulary.counts(texts), self.idf_V) @ self.basis_VR
+
+    def held_by(self, classes: int) -> "Space":
+        """As much of it as a model of so many classes can hold: the n-grams that most documents have."""
+        most = MAX_WEIGHTS // classes
+        if len(self.vocabulary.terms) <= most:
+            return self
+        kept = np.sort(np.argsort(self.idf_V, kind="stable")[:most])
+        terms = tuple(self.vocabulary.terms[place] for place in kept)
+        return Space(Vocabulary(self.vocabulary.ngrams, terms), self.idf_V[kept], self.basis_VR[kept])
 
 
 def learn_space(texts: Sequence[str], *, spaced: bool, seed: int = 1) -> Space | None:
@@ -71,18 +87,19 @@ def save_space(folder: Path, space: Space | None, spaced: bool) -> None:
             write_json(partial / NAMES, list(space.vocabulary.terms))
 
 
-def load_space(folder: Path) -> Space | None:
-    """Read what `save_space` wrote; a damaged folder is a `UserError`."""
+def load_space(folder: Path, classes: int) -> Space | None:
+    """Read what `save_space` wrote, as much as models of so many classes hold; a damaged folder is a `UserError`."""
     config = read_json(folder / CONFIG)
-    if not config["terms"]:
-        return None
     try:
+        if not config["terms"]:
+            return None
+        ngrams = token_ngrams(config["spaced"])
         terms, arrays = tuple(read_json(folder / NAMES)), load_file(folder / ARRAYS)
         if not len(terms) == len(arrays["idf_V"]) == len(arrays["basis_VR"]) == config["terms"]:
             raise ValueError(f"{len(terms)} terms where there should be {config['terms']}")
-    except (KeyError, ValueError, SafetensorError, OSError) as error:
+    except (KeyError, TypeError, ValueError, SafetensorError, OSError) as error:
         raise UserError(f"{folder}: is not a whole space ({error}); make it again with `dvc repro lsa`") from error
-    return Space(Vocabulary(token_ngrams(config["spaced"]), terms), arrays["idf_V"], arrays["basis_VR"])
+    return Space(Vocabulary(ngrams, terms), arrays["idf_V"], arrays["basis_VR"]).held_by(classes)
 
 
 def as_sparse(places_NR: np.ndarray) -> csr_matrix:

@@ -7,11 +7,14 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
+from pipeline.base.errors import UserError
+from pipeline.linear.classifier import NgramClassifier
 from pipeline.linear.held_out import held_out
 from pipeline.linear.learners import Learners
 
@@ -101,6 +104,24 @@ def test_one_that_is_killed_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in errors, errors
     assert process.returncode == 1
     assert not running(helpers)
+
+
+class Greedy(Learners):
+    """Learners of more classes than any memory holds."""
+
+    def fit(self, *_: Any) -> dict[str, NgramClassifier]:
+        np.zeros(2**55)
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("processes", "advice"), [(1, "leave them out with `ulmfit use blend=none`"), (2, "2 train side by side, fewer")]
+)
+def test_models_that_do_not_fit_into_memory_are_one_line(processes: int, advice: str) -> None:
+    rows = np.arange(8)
+    folds = [(rows[rows % 2 != part], rows[rows % 2 == part]) for part in range(2)]
+    with pytest.raises(UserError, match=f"^linear models of 5,000 labels do not fit into memory; {advice}"):
+        held_out(Greedy(5000, True), ["text"] * 8, rows % 2, folds, processes)
 
 
 def test_they_end_when_the_one_that_asked_is_killed(tmp_path: Path) -> None:

@@ -1,10 +1,15 @@
 """Promises of cross-validation: copies of a text are on one side, and every class that can be is in every fold."""
 
+import tracemalloc
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
-from pipeline.linear import selection, tfidf_lr
+from pipeline.linear import nb_svm, selection, tfidf_lr
 from pipeline.linear.loss import log_loss
+from pipeline.linear.model import LinearModel
 from pipeline.linear.selection import alike, enough, folds
 
 
@@ -56,6 +61,40 @@ def test_a_rare_class_is_looked_at_among_many_documents(monkeypatch: pytest.Monk
     texts = [f"word{number % 50} {'fraud' if label else 'fine'}" for number, label in enumerate(labels)]
     fitted = tfidf_lr.fit(texts, labels, classes=2)
     assert fitted.predict_proba(["fraud"])[0, 1] > fitted.predict_proba(["fine"])[0, 1]
+
+
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_candidates_in_rounds_are_judged_to_the_same_bit(monkeypatch: pytest.MonkeyPatch, multilabel: bool) -> None:
+    """Of many classes the scores of all would fill the memory; a round may part those that share a regression."""
+    random = np.random.default_rng(3)
+    labels_N = random.integers(3, size=60)
+    texts = [f"word{number % 7} {'abc'[label]}{random.integers(3)}" for number, label in enumerate(labels_N)]
+    labels = np.eye(3, dtype=bool)[labels_N] if multilabel else labels_N
+    found = []
+    for most in (selection.MAX_SCORES, 4 * 60 * 3, 1):
+        monkeypatch.setattr(selection, "MAX_SCORES", most)
+        found.append(nb_svm.fit(texts, labels, classes=3))
+    for fitted in found[1:]:
+        assert fitted.settings == found[0].settings
+        assert fitted.model.temperature == found[0].model.temperature
+        np.testing.assert_array_equal(fitted.model.weights_VC, found[0].model.weights_VC)
+
+
+def test_no_more_scores_are_kept_than_memory_is_meant_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    documents, classes, candidates = 400, 100, 40
+    scores = documents * classes
+    monkeypatch.setattr(selection, "MAX_SCORES", 2 * scores)
+
+    def fit_each(features_NV: csr_matrix, labels: np.ndarray, some: Sequence[int]) -> Iterator[LinearModel]:
+        yield from (LinearModel(np.full((1, classes), float(one)), np.zeros(classes)) for one in some)
+
+    counts_N1 = csr_matrix(np.arange(1.0, documents + 1)[:, None])
+    labels_N = np.arange(documents) % classes
+    tracemalloc.start()
+    selection.fit_selected(fit_each, range(candidates), counts_N1, lambda _: lambda counts: counts, labels_N, 1)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < candidates / 2 * scores * 8
 
 
 def test_the_reported_loss_is_that_of_the_labels_as_they_are() -> None:

@@ -10,10 +10,11 @@ from pipeline.linear import em_naive_bayes, lsa_lr
 from pipeline.linear.artifact import Blend, load_blend, save_blend
 from pipeline.linear.blend import Weights
 from pipeline.linear.em_naive_bayes import STEPS, Guess, Unlabelled, balanced, naive_bayes
-from pipeline.linear.features import Vocabulary, tf_idf, token_ngrams
+from pipeline.linear.features import MAX_WEIGHTS, Vocabulary, tf_idf, token_ngrams
 from pipeline.linear.held_out import held_out
 from pipeline.linear.learners import Learners
-from pipeline.linear.space import FEWEST, Space, learn_space, load_space, save_space
+from pipeline.linear.space import FEWEST, TERMS, Space, learn_space, load_space, save_space
+from pipeline.text.prepared import PreparedWriter, corpus_schema
 
 TOPICS = [[f"{word}{number}" for number in range(40)] for word in ("sea", "oven", "tree")]
 
@@ -110,20 +111,57 @@ def test_they_come_back_from_the_folder_of_a_blend(learners: Learners, tmp_path:
 
 def test_a_space_comes_back_from_its_folder(space: Space, tmp_path: Path) -> None:
     save_space(tmp_path / "lsa", space, spaced=True)
-    loaded = load_space(tmp_path / "lsa")
+    loaded = load_space(tmp_path / "lsa", 3)
     assert loaded is not None
     texts = documents(5, 5)[0]
     assert (loaded.places(texts) == space.places(texts)).all()
-    (tmp_path / "lsa/terms.json").write_text('["one"]', encoding="utf-8")
-    with pytest.raises(UserError, match="dvc repro lsa"):
-        load_space(tmp_path / "lsa")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("terms.json", '["one"]'),
+        ("terms.json", "1"),
+        ("config.json", '{"kind": "space"}'),
+        ("config.json", '{"kind": "space", "terms": 9}'),
+        ("config.json", "[]"),
+        ("space.safetensors", "cut short"),
+    ],
+)
+def test_a_damaged_space_is_one_line(space: Space, tmp_path: Path, file: str, content: str) -> None:
+    save_space(tmp_path / "lsa", space, spaced=True)
+    (tmp_path / "lsa" / file).write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=r"lsa: is not a whole space .*; make it again with `dvc repro lsa`") as caught:
+        load_space(tmp_path / "lsa", 3)
+    assert "\n" not in str(caught.value)
+
+
+def test_models_of_many_classes_hold_the_most_common_n_grams_alone(
+    space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert MAX_WEIGHTS // 167 >= TERMS > MAX_WEIGHTS // 168, "so far nothing is left out"
+    monkeypatch.setattr("pipeline.linear.space.MAX_WEIGHTS", 90 * 3)
+    save_space(tmp_path / "lsa", space, spaced=True)
+    with PreparedWriter(tmp_path / "train.parquet", corpus_schema()) as file:
+        for text in documents(900, 1)[0]:
+            file.write(text)
+    task = {"labels": ["a", "b", "c"], "multilabel": False, "spaced": True}
+    learners = Learners.open(task, tmp_path / "lsa", tmp_path / "train.parquet")
+    assert learners.space is not None
+    kept = set(learners.space.vocabulary.terms)
+    rarest = max(idf for term, idf in zip(space.vocabulary.terms, space.idf_V, strict=True) if term in kept)
+    assert all(idf >= rarest for term, idf in zip(space.vocabulary.terms, space.idf_V, strict=True) if term not in kept)
+    (texts, labels_N), (test, truth) = documents(30, 2), documents(300, 3)
+    for name, fitted in learners.fit(["lsa_lr", *STEPS], texts, labels_N).items():
+        assert fitted.model.weights_VC.shape == (90, 3), name
+        assert (fitted.predict_proba(test).argmax(1) == truth).mean() > 0.8, name
 
 
 def test_little_text_has_no_space_and_no_model_of_it(tmp_path: Path) -> None:
     assert learn_space(documents(FEWEST - 1, 1)[0], spaced=True) is None
     assert learn_space([f"word{number}" for number in range(FEWEST)], spaced=True) is None, "no two share a word"
     save_space(tmp_path / "lsa", None, spaced=True)
-    assert load_space(tmp_path / "lsa") is None
+    assert load_space(tmp_path / "lsa", 3) is None
     assert Learners(3, True).names == ("tfidf_lr", "nb_svm")
 
 
