@@ -114,7 +114,8 @@ def make(folder: Path, **changed: dict[str, object]) -> Path:
     save_space(folder / "models/lsa", None, spaced=True)  # as the stage lsa leaves it where there is little text
     write_json(
         folder / "data/prepared/task/labels.json",
-        {"labels": list(LABELS), "multilabel": False, "text": ["text"], "spaced": True, "transductive": False},
+        {"labels": list(LABELS), "multilabel": False, "text": ["text"], "max_characters": 1_000_000}
+        | {"spaced": True, "transductive": False},
     )
     return folder
 

@@ -28,6 +28,8 @@ class LoadedClassifier:
     multilabel: bool
     direction: str
     tokenizer: Path
+    # Characters of a document that training kept at most; None: all.
+    max_characters: int | None = None
 
 
 def save_classifier(
@@ -39,16 +41,19 @@ def save_classifier(
     direction: str,
     tokenizer: Path,
     text: Sequence[str] = ("text",),
+    max_characters: int | None = None,
 ) -> None:
     """Write a classifier and a copy of its tokenizer; `folder` is replaced as a whole or left as it was.
 
     text: the columns that made a document of its task, which `ulmfit predict` looks for in a table.
+    max_characters: that were kept of a document, and are of one that is predicted; None: all.
     """
     reading, hidden = network.reading, network.head.hidden
     config = network_config(CLASSIFIER, network.backbone, direction=direction, tokenizer=tokenizer) | {
         "labels": list(labels),
         "multilabel": multilabel,
         "text": list(text),
+        "max_characters": max_characters,
         "head": {
             "pooling": list(network.pooling),
             "pool_layers": network.pool_layers,
@@ -103,6 +108,7 @@ def load_classifier(folder: Path | str) -> LoadedClassifier:
         config["multilabel"],
         config["direction"],
         folder / TOKENIZER,
+        config.get("max_characters"),  # older folders do not say
     )
 
 

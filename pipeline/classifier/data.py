@@ -103,7 +103,10 @@ class LabelledDocuments:
 
     def digest(self) -> str:
         """Digest of texts and targets: what a training depends on."""
-        whole = hashlib.sha256(repr((self.reverse, self.lengths.tolist(), self.targets.tolist())).encode())
+        targets = self.targets.numpy()
+        about = (self.reverse, self.lengths.tolist(), str(targets.dtype), targets.shape)
+        whole = hashlib.sha256(repr(about).encode())
+        whole.update(targets.tobytes())  # as Python's numbers they would take many times the memory
         for number in range(len(self)):
             whole.update(self.documents.document(number).astype(np.int64).tobytes())
         return whole.hexdigest()
@@ -131,11 +134,12 @@ class Task:
     train: LabelledDocuments
     validation: LabelledDocuments
     tokenizer: str  # fingerprint
+    max_characters: int | None = None  # that were kept of a document; None: all
 
     @classmethod
     def open(cls, prepared: Path, tokens: Path, *, reverse: bool) -> Self:
         """Open data/prepared/task and data/tokens/task; the test part is left closed."""
-        labels, multilabel, text = _described(prepared / "labels.json")
+        labels, multilabel, text, most = _described(prepared / "labels.json")
 
         def part(name: str) -> LabelledDocuments:
             corpus = TokenCorpus(tokens / name)
@@ -149,14 +153,14 @@ class Task:
             return LabelledDocuments(corpus, targets(of_documents, len(labels), multilabel), reverse)
 
         tokenizer = TokenCorpus(tokens / "train").tokenizer
-        return cls(labels, multilabel, text, part("train"), part("validation"), tokenizer)
+        return cls(labels, multilabel, text, part("train"), part("validation"), tokenizer, most)
 
 
-def _described(path: Path) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
-    """Labels, whether a document may have several, and the columns of its text, of a labels.json."""
+def _described(path: Path) -> tuple[tuple[str, ...], bool, tuple[str, ...], int | None]:
+    """Labels, whether a document may have several, the columns of its text and its longest, of a labels.json."""
     described = read_json(path)
     names = described if isinstance(described, dict) else {}
     for key, kind in (("labels", list), ("multilabel", bool), ("text", list)):
         if not isinstance(names.get(key), kind):
             raise UserError(f"{path}: is damaged (`{key}` is missing or wrong); delete it and run `dvc repro` again")
-    return tuple(names["labels"]), names["multilabel"], tuple(names["text"])
+    return tuple(names["labels"]), names["multilabel"], tuple(names["text"]), names.get("max_characters")

@@ -205,6 +205,7 @@ class ClassifierRun:
             labels=self.task.labels,
             multilabel=self.task.multilabel,
             text=self.task.text,
+            max_characters=self.task.max_characters,
             direction=self.direction,
             tokenizer=self.tokenizer,
         )

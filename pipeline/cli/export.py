@@ -77,6 +77,7 @@ def _classifier(folder: Path, out: Path) -> str:
 
     from pipeline.base.errors import UserError
     from pipeline.classifier.artifact import load_classifier
+    from pipeline.inference.predictor import CHARACTERS_PER_TOKEN
     from pipeline.interop.huggingface.classifier import Readout, export_classifier
     from pipeline.models.settings import TransformerSettings
     from pipeline.text.specials import SPECIALS
@@ -119,4 +120,7 @@ def _classifier(folder: Path, out: Path) -> str:
         f"The scores are equal for texts of up to {readout.longest} tokens; "
         "`transformers` does not read on beyond, so give it `truncation=True`"
     )
+    most = loaded.max_characters
+    if most is not None and most < CHARACTERS_PER_TOKEN * readout.longest:
+        print(f"In training texts were cut at {most:,} characters, which `transformers` does not do; cut them before")
     return architecture

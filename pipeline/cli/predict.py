@@ -15,6 +15,7 @@ from pipeline.base.files import COMPRESSED, disk_errors, endings, open_errors, r
 from pipeline.base.progress import Progress
 from pipeline.config.chosen import read_choices
 from pipeline.config.self_train import FOLDER as STUDENT
+from pipeline.inference.folders import CONFIG, classifiers_in
 from pipeline.inference.tables.formats import CHOICES, FORMATS, format_of
 from pipeline.text.sources.files import open_binary
 
@@ -83,7 +84,9 @@ def run(args: argparse.Namespace) -> None:
     name = STANDARD_INPUT if args.file == "-" else args.file
     form = args.format or ("lines" if args.file == "-" else format_of(args.file))
     _check_output(args.output, form)
-    rows = table(name, args.text or trained_on(Path(args.model)), form)
+    # Before the table, which would be told to lack the columns of a classifier that is not there.
+    models = classifiers_in(Path(args.model))
+    rows = table(name, args.text or trained_on(models), form)
     to_terminal = args.output is None and sys.stdout.isatty()
     if to_terminal and rows.binary:
         raise UserError("parquet is not for a terminal; add --output FILE")
@@ -151,10 +154,10 @@ def _columns(predictor: "Predictor", texts: list[str], every: bool) -> "Columns"
     return columns
 
 
-def trained_on(folder: Path) -> list[str]:
+def trained_on(models: list[Path]) -> list[str]:
     """The columns whose texts made a document in training; of classifiers that do not say, `text`."""
-    for config in (folder / "config.json", *sorted(folder.glob("*/config.json"))):
-        if config.is_file() and "text" in (said := read_json(config)):
+    for folder in models:
+        if "text" in (said := read_json(folder / CONFIG)):
             return list(said["text"])
     return ["text"]
 

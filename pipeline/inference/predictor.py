@@ -1,6 +1,7 @@
 """Labels and probabilities of new texts from a trained classifier, in one direction or both, and from its student."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -16,15 +17,17 @@ from pipeline.batches.reverse import reverse_document
 from pipeline.classifier.artifact import LoadedClassifier, load_classifier
 from pipeline.config import self_train
 from pipeline.config.blend import FOLDER
+from pipeline.inference.folders import classifiers_in, holds_none
 from pipeline.inference.together import refuse_students_alone, require_together
-from pipeline.text.documents import clean
+from pipeline.text.documents import clean, shortened
 from pipeline.text.tokenizer import encode, load
-from pipeline.training.environment import absent, resolve_precision
+from pipeline.training.environment import absent, out_of_memory, resolve_precision
 
 if TYPE_CHECKING:
     from pipeline.linear.artifact import Blend
 
-# Tokens, padding included, that go through a network at once: what fills the device without filling its memory.
+# Tokens, padding included, that go through a network at once: what fills the device without filling its memory. Where
+# it does, half as many do from then on.
 BATCH_TOKENS = {"cpu": 4096, "cuda": 131_072}
 DEVICES, PRECISIONS = ("auto", "cpu", "cuda", "mps"), ("fp32", "auto")
 # No token is longer than a tokenizer's pieces, some 64 characters, or a few times that before normalisation. What lies
@@ -129,7 +132,7 @@ class Predictor:
 
         They sum to 1 in each row or, where a document may carry several labels, are each label's own.
         """
-        documents = _checked(texts)
+        documents = _checked(texts, self.members[0][0].max_characters)
         said_NC = self._mean(self.members, documents)
         if self.blend is not None:
             said_NC = self.blend.blended(said_NC, documents)
@@ -160,14 +163,39 @@ class Predictor:
         lengths_N = np.array([len(document) for document in tokens], dtype=np.int64)
         if member is self.members[0][0]:
             self.documents_cut += reading.cut(lengths_N)[0]
+        read_N = np.minimum(lengths_N, reading.max_tokens)
+        order = np.argsort(-read_N, kind="stable")  # longest first: what does not fit fails at once
         probabilities_NC = np.empty((len(texts), len(self.labels)))
         autocast = torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
         with torch.inference_mode(), autocast:
-            for rows_B in _batches(np.minimum(lengths_N, reading.max_tokens), self.batch_tokens):
+            while len(order):
+                rows_B = order[: max(1, self.batch_tokens // int(read_N[order[0]]))]
                 tokens_BT, lengths_B = reading.batch([tokens[row] for row in rows_B])
-                logits_BC = member.network(tokens_BT.to(self.device), lengths_B)
-                probabilities_NC[rows_B] = _normalise(logits_BC.cpu().double(), self.multilabel)
+                said_BC = self._fitting(member, tokens_BT, lengths_B)
+                if said_BC is not None:
+                    probabilities_NC[rows_B] = said_BC
+                    order = order[len(rows_B) :]
         return probabilities_NC
+
+    def _fitting(self, member: LoadedClassifier, tokens_BT: Tensor, lengths_B: Tensor) -> np.ndarray | None:
+        """Probabilities (B, C) of a batch; None where memory runs out, and batches are half as large from then on."""
+        try:
+            logits_BC = member.network(tokens_BT.to(self.device), lengths_B)
+            return _normalise(logits_BC.cpu().double(), self.multilabel)
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
+            B, T = tokens_BT.shape
+            if B == 1:
+                raise UserError(
+                    f"one text of {T} tokens does not fit into the memory of this {self.device} device; "
+                    "end what else uses it, or predict on another device, for instance the `cpu`"
+                ) from error
+            self.batch_tokens = B * T // 2
+        print(f"  out of memory: going on with batches of {self.batch_tokens} tokens", file=sys.stderr)
+        if self.device == "cuda":  # only here, where the error's frames are gone, is the memory free
+            torch.cuda.empty_cache()
+        return None
 
 
 def said(predictor: Predictor, texts: list[str], title: str) -> np.ndarray:
@@ -203,21 +231,20 @@ def classifier_folders(folder: Path | str) -> list[Path]:
     Of students those with a present teacher: another choice of directions may have left one behind.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; train a classifier (`dvc repro`) or name the folder of one")
-    if (folder / "config.json").is_file():
-        return [folder]
-    folders = sorted(path.parent for path in folder.glob("*/config.json") if path.parent.name != FOLDER)
+    folders = classifiers_in(folder)
+    if folders == [folder]:
+        return folders
     if folder.name == self_train.FOLDER and (teacher := _blend(folder.parent / FOLDER)) is not None:
         folders = [one for one in folders if one.name in teacher.directions]
         for one in folders:
             require_together(one, folder.parent)
     if not folders:
-        raise UserError(f"{folder}: holds no classifier; run `dvc repro`, or `dvc pull` to fetch a trained one")
+        raise holds_none(folder)
     return folders
 
 
-def _checked(texts: Iterable[str]) -> list[str]:
+def _checked(texts: Iterable[str], most: int | None) -> list[str]:
+    """A list of texts as they were for training: cleaned, and cut where so many characters were all that was kept."""
     if isinstance(texts, str | Mapping):
         raise TypeError("texts must be a list of texts; for one text write [text]")
     if getattr(texts, "ndim", 1) != 1:  # a table's elements would be the names of its columns
@@ -226,7 +253,7 @@ def _checked(texts: Iterable[str]) -> list[str]:
     for number, text in enumerate(documents):
         if not isinstance(text, str):
             raise TypeError(f"text {number} is {text!r:.40} ({type(text).__name__}), not a str")
-    return list(map(clean, documents))  # as they were for training
+    return [shortened(clean(text), most) for text in documents]
 
 
 def _encode(member: LoadedClassifier, tokenizer: Tokenizer, texts: list[str]) -> list[np.ndarray]:
@@ -235,16 +262,6 @@ def _encode(member: LoadedClassifier, tokenizer: Tokenizer, texts: list[str]) ->
     if member.direction == "backward":
         return [reverse_document(tokens) for tokens in encode(tokenizer, [text[-most:] for text in texts])]
     return encode(tokenizer, [text[:most] for text in texts])
-
-
-def _batches(lengths_N: np.ndarray, batch_tokens: int) -> Iterator[np.ndarray]:
-    """Rows of one batch after another, longest first (what does not fit fails at once), padded to `batch_tokens`."""
-    order = np.argsort(-lengths_N, kind="stable")
-    start = 0
-    while start < len(order):
-        stop = start + max(1, batch_tokens // int(lengths_N[order[start]]))
-        yield order[start:stop]
-        start = stop
 
 
 def _normalise(logits_BC: Tensor, multilabel: bool) -> np.ndarray:

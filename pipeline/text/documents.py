@@ -63,7 +63,7 @@ def read_documents(rows: Iterable[Row], config: DatasetConfig, tally: Tally, *, 
             continue
         if len(text) > config.max_characters:
             tally.cut += 1
-            text = text[: config.max_characters].rstrip()
+            text = shortened(text, config.max_characters)
         tally.characters.append(len(text))
         yield Document(text, found)
 
@@ -90,6 +90,15 @@ def clean(text: str) -> str:
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n").strip()
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def shortened(text: str, most: int | None) -> str:
+    """No more than the first so many characters of a cleaned text.
+
+    >>> shortened("one two", 4), shortened("one two", None)
+    ('one', 'one two')
+    """
+    return text if most is None or len(text) <= most else text[:most].rstrip()
 
 
 def is_null(value: Any) -> bool:

@@ -98,7 +98,8 @@ def _write(config: DatasetConfig, parts: Parts, labels: list[str], out: Path) ->
                 places = [index[label] for label in document.labels]
                 file.write(document.text, sorted(places) if config.multilabel else places[0])
     values = {"labels": labels, "multilabel": config.multilabel, "text": config.text_columns}
-    write_json(out / "labels.json", {**values, "spaced": config.spaced, "transductive": config.transductive})
+    values |= {"max_characters": config.max_characters, "spaced": config.spaced, "transductive": config.transductive}
+    write_json(out / "labels.json", values)
 
 
 def _audit(config: DatasetConfig, parts: Parts, labels: list[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_info
 from pipeline.base.memory import peak_resident_mb
 
 PEAK_SECONDS = 0.3  # of products whose fastest one counts: the processor reaches its clock, other work passes
+CPU_ALLOCATOR = "DefaultCPUAllocator"  # in what torch raises for a processor's memory, under `ulimit -v` for instance
 # Dense peak in FLOP/s without sparsity, from the makers' data sheets: (name in torch, bf16, fp32 with TF32 off).
 GPU_PEAKS = (
     ("B200", 2250e12, 80e12),
@@ -65,6 +66,11 @@ def absent(device: str) -> str | None:
     if device == "mps":
         return None if torch.backends.mps.is_available() else "Apple GPU"
     return None
+
+
+def out_of_memory(error: RuntimeError) -> bool:
+    """Whether it says that a device's memory is full, or a processor's."""
+    return isinstance(error, torch.OutOfMemoryError) or CPU_ALLOCATOR in str(error)
 
 
 def data_sheet(name: str) -> tuple[float, float] | None:

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.base.errors import UserError
+from pipeline.training.environment import out_of_memory
 from pipeline.training.resume import ResumeFolder
 from pipeline.training.sharding import Sharded, whole
 
 Result = TypeVar("Result")
-CPU_ALLOCATOR = "DefaultCPUAllocator"  # in what torch raises for a processor's memory, under `ulimit -v` for instance
 
 
 class GlobalBatch(pl.LightningModule, ABC):
@@ -99,7 +99,7 @@ class GlobalBatch(pl.LightningModule, ABC):
         try:
             return self._accumulated(batch)
         except RuntimeError as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             # The others are in the middle of the step, so it cannot begin anew.
             self._halve_micro_batch(error)
@@ -171,7 +171,7 @@ class GlobalBatch(pl.LightningModule, ABC):
             try:
                 return work()
             except RuntimeError as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 self._halve_micro_batch(error)
             if self.global_rank == 0:
@@ -204,7 +204,3 @@ class GlobalBatch(pl.LightningModule, ABC):
         found = torch.tensor(self.micro_batch, device=self.device)
         self.micro_batch = int(self.trainer.strategy.reduce(found, reduce_op="min"))
         self.tries = False
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or CPU_ALLOCATOR in str(error)

@@ -5,8 +5,7 @@ from typing import Any
 from torch import nn
 
 from pipeline.config.training import TrainingConfig
-
-LayerGroups = list[tuple[str, list[nn.Parameter]]]
+from pipeline.models.backbone import LayerGroups
 
 
 def parameter_groups(

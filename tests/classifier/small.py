@@ -61,6 +61,7 @@ def saved(
     direction: str = "forward",
     multilabel: bool = False,
     text: Sequence[str] = ("text",),
+    max_characters: int | None = None,
     **changed: object,
 ) -> Path:
     """A small classifier's folder with a tokenizer of its own, trained on `TEXTS`; returns the folder."""
@@ -69,6 +70,6 @@ def saved(
     bpe.save(bpe.train(TEXTS * 2, TokenizerConfig(vocabulary=400)), tokenizer)
     made = network(vocabulary=bpe.load(tokenizer).get_vocab_size(), seed=seed, **changed)
     about = {"labels": LABELS, "multilabel": multilabel, "direction": direction, "text": text}
-    save_classifier(folder, made, **about, tokenizer=tokenizer)
+    save_classifier(folder, made, **about, tokenizer=tokenizer, max_characters=max_characters)
     tokenizer.unlink()
     return folder

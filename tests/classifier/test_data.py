@@ -1,5 +1,6 @@
 """Promises: a resume never goes on from the state of other texts, and a task that cannot be opened is one line."""
 
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from pipeline.base.errors import UserError
-from pipeline.base.files import write_json
+from pipeline.base.files import read_json, write_json
 from pipeline.classifier.data import InMemory, LabelledDocuments, Task
 from pipeline.classifier.train import ClassifierTraining
 from pipeline.config.hardware import HardwareConfig
@@ -30,6 +31,20 @@ def test_the_digest_tells_other_texts_labels_and_directions_apart() -> None:
     again = LabelledDocuments(InMemory([one.astype(np.uint16) for one in tokens]), torch.tensor([0, 1]))
     assert again.digest() == given.digest(), "on disk tokens are narrower"
     assert len({given.digest(), *(other.digest() for other in others)}) == 5
+
+
+def test_the_digest_of_many_labels_takes_little_more_memory_than_they_do() -> None:
+    """As Python's numbers, tens of millions of them, they would take as many gigabytes."""
+    targets = torch.zeros(300, 1000)
+    given = LabelledDocuments(InMemory([np.array([5])] * 300), targets)
+    others = [replace(given, targets=other) for other in (targets.long(), targets[:, :999], targets + 1)]
+    given.digest()  # what it imports is no part of it
+    tracemalloc.start()
+    whole = given.digest()
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 1.5 * targets.nbytes
+    assert whole not in {other.digest() for other in others}
 
 
 def test_more_processes_than_documents_in_a_step_are_refused_by_a_rate_search_too(tmp_path: Path) -> None:
@@ -54,6 +69,14 @@ def task(folder: Path) -> Path:
         write_shards(folder / "tokens" / part, texts, vocabulary=9, tokenizer="one")
     write_json(folder / "prepared/labels.json", {"labels": ["cat", "dog"], "multilabel": False, "text": ["text"]})
     return folder
+
+
+def test_how_long_a_document_is_at_most_comes_from_the_task_where_it_says_so(tmp_path: Path) -> None:
+    folder = task(tmp_path)
+    assert Task.open(folder / "prepared", folder / "tokens", reverse=False).max_characters is None
+    labels = folder / "prepared/labels.json"
+    write_json(labels, read_json(labels) | {"max_characters": 9000})
+    assert Task.open(folder / "prepared", folder / "tokens", reverse=False).max_characters == 9000
 
 
 def unlabelled(path: Path) -> None:

@@ -210,6 +210,26 @@ def test_mistakes_are_one_line_and_leave_no_output(
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere", "nowhere: no such folder; train a classifier (`dvc repro`) or name the folder of one"),
+        ("empty", "empty: holds no classifier; run `dvc repro`, or `dvc pull` to fetch a trained one"),
+        ("words", "words/config.json: is of kind language_model, but a classifier is needed here"),
+    ],
+)
+def test_a_model_that_is_none_is_told_before_the_columns_of_the_table(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "in.csv").write_text("review\na\n")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words/config.json").write_text('{"kind": "language_model"}')
+    check = "import sys\nfrom pipeline.cli.main import main\ntry: main(sys.argv[1:])"
+    check += "\nexcept SystemExit: assert 'torch' not in sys.modules"
+    words = ["predict", str(tmp_path / "in.csv"), "--model", str(tmp_path / name)]
+    done = subprocess.run([sys.executable, "-c", check, *words], capture_output=True, text=True, check=True)
+    assert message in done.stderr
+
+
 def test_a_mistake_far_down_leaves_no_half_output(
     model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -77,6 +77,63 @@ def test_texts_are_cleaned_as_they_were_for_training(models: Path) -> None:
     assert clean.tolist() == raw.tolist()
 
 
+def test_texts_are_cut_where_those_of_training_were(tmp_path: Path) -> None:
+    """Linear models would read on to the end, and a network that reads backward would begin there."""
+    whole = Predictor.load(saved(tmp_path / "whole"), device="cpu")
+    short = Predictor.load(saved(tmp_path / "short", max_characters=15), device="cpu")
+    assert [len(text[:15].rstrip()) for text in TEXTS] == [15, 14, 15, 15, 0], "one cut leaves a space at the end"
+    assert short.predict_proba(TEXTS).tolist() == whole.predict_proba([text[:15] for text in TEXTS]).tolist()
+    assert short.predict_proba(TEXTS).tolist() != whole.predict_proba(TEXTS).tolist()
+    config = tmp_path / "short/config.json"
+    values = json.loads(config.read_text())
+    del values["max_characters"]  # as in folders from before it was kept
+    config.write_text(json.dumps(values))
+    assert Predictor.load(tmp_path / "short").predict_proba(TEXTS).tolist() == whole.predict_proba(TEXTS).tolist()
+
+
+def scarce(predictor: Predictor, most: int, message: str = "CUDA out of memory") -> list[int]:
+    """Have the network's device run out of memory above so many tokens; returns the sizes of its batches."""
+    network, sizes = predictor.members[0][0].network, []  # type: Any, list[int]
+    true = network.forward
+
+    def forward(tokens_BT: torch.Tensor, lengths_B: torch.Tensor) -> torch.Tensor:
+        sizes.append(tokens_BT.numel())
+        if tokens_BT.numel() > most:
+            raise torch.OutOfMemoryError(message) if "memory" in message else RuntimeError(message)
+        return true(tokens_BT, lengths_B)
+
+    network.forward = forward
+    return sizes
+
+
+def test_what_does_not_fit_into_memory_goes_through_in_smaller_batches(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = Predictor.load(models / "forward", device="cpu", batch_tokens=10_000).predict_proba(MANY)
+    predictor = Predictor.load(models / "forward", device="cpu", batch_tokens=10_000)
+    sizes = scarce(predictor, 200)
+    np.testing.assert_allclose(predictor.predict_proba(MANY), expected, atol=1e-6)
+    assert max(sizes) > 200 >= predictor.batch_tokens
+    said = capsys.readouterr()
+    assert said.out == "", "standard output is for predictions"
+    assert f"out of memory: going on with batches of {predictor.batch_tokens} tokens" in said.err
+    sizes.clear()
+    predictor.predict_proba(MANY)
+    assert max(sizes) <= 200, "what was found to fit is kept"
+
+
+def test_one_text_that_does_not_fit_into_memory_is_one_line_and_other_errors_stay(models: Path) -> None:
+    predictor = Predictor.load(models / "forward", device="cpu")
+    scarce(predictor, 5)
+    with pytest.raises(UserError, match=r"one text of \d+ tokens does not fit into the memory of this cpu device; end"):
+        predictor.predict_proba(MANY)
+    predictor = Predictor.load(models / "forward", device="cpu")
+    sizes = scarce(predictor, 5, "shapes do not match")
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        predictor.predict_proba(MANY)
+    assert len(sizes) == 1
+
+
 def test_predict_names_the_most_probable_label(models: Path) -> None:
     predictor = Predictor.load(models, device="cpu")
     best = predictor.predict_proba(MANY).argmax(axis=1)

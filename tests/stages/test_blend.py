@@ -47,6 +47,10 @@ def test_parts_of_the_training_documents_judge(blended: Path) -> None:
     assert metrics["linear_share"] > 0.5
 
 
+def test_a_classifier_s_folder_tells_how_long_a_document_of_its_task_was_at_most(trained: Path) -> None:
+    assert read_json(trained / "models/classifier/forward/config.json")["max_characters"] == 1_000_000
+
+
 def test_the_predictor_takes_the_blend_along(blended: Path) -> None:
     texts = ["the anchor of the ship near the quay", "butter and flour in the oven", "prune the apple graft"]
     together = Predictor.load(blended / "models/classifier", device="cpu")

@@ -45,6 +45,7 @@ def test_parts_labels_and_audit_of_a_cut_set(tmp_path: Path) -> None:
         "labels": ["10", "a", "b"],
         "multilabel": False,
         "text": ["text"],
+        "max_characters": 1_000_000,
         "spaced": True,
         "transductive": False,
     }
