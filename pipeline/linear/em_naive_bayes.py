@@ -10,8 +10,9 @@ Many are begun by the network where there is one: from a worse guess they may en
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -42,10 +43,13 @@ class Unlabelled:
     keys_N: np.ndarray
 
     @classmethod
-    def read(cls, texts: Sequence[str], space: Space) -> "Unlabelled":
-        """The texts, or every so many-th where they are long."""
+    def read(cls, texts: Iterable[str], space: Space) -> "Unlabelled":
+        """The texts, or every so many-th where they are long.
+
+        They are gone through twice, and no more of them is held than what is taken.
+        """
         most = CHARACTERS // (CHARACTER_NGRAMS if space.vocabulary.ngrams.unit == "character" else 1)
-        some = texts[:: max(1, -(-sum(map(len, texts)) // most))]
+        some = list(islice(texts, 0, None, max(1, -(-sum(map(len, texts)) // most))))
         return cls(space, tf_idf(space.vocabulary.counts(some), space.idf_V), _keys(some))
 
     def without(self, texts: Sequence[str]) -> "Unlabelled":

@@ -1,6 +1,6 @@
 """The linear models by name, as stages and benchmarks train them: what the pipeline is compared and blended with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +20,16 @@ LSA = "lsa_lr"
 
 
 @dataclass(frozen=True)
+class Texts:
+    """Those of a prepared part, which is read anew each time that they are gone through: memory need not hold them."""
+
+    part: Path
+
+    def __iter__(self) -> Iterator[str]:
+        return read_texts(self.part)
+
+
+@dataclass(frozen=True)
 class Learners:
     """Trains the linear models of one task."""
 
@@ -36,7 +46,7 @@ class Learners:
         """All that can be trained for a task (its labels.json) with a space and the domain's text (train.parquet)."""
         found = load_space(space, len(task["labels"]))
         reads = found is not None and not task["multilabel"]
-        unlabelled = Unlabelled.read(list(read_texts(domain)), found) if reads and found else None
+        unlabelled = Unlabelled.read(Texts(domain), found) if reads and found else None
         return cls(len(task["labels"]), bool(task["spaced"]), found, unlabelled)
 
     @property
@@ -92,12 +102,17 @@ class Learners:
         return {name: found[name] for name in names}
 
     def fit_all(
-        self, groups: Sequence[Sequence[str]], texts: list[str], labels: np.ndarray, guess: Guess | None
+        self,
+        groups: Sequence[Sequence[str]],
+        texts: list[str],
+        labels: np.ndarray,
+        guess: Guess | None,
+        unseen: Sequence[str] = (),
     ) -> dict[str, NgramClassifier]:
         """Train them group by group, with signs of progress; arguments as in `fit`."""
         found: dict[str, NgramClassifier] = {}
         for names in track(groups, "linear models", len(groups)):
-            found |= self.fit(names, texts, labels, guess=guess)
+            found |= self.fit(names, texts, labels, unseen, guess)
         return found
 
     def _lsa(self, texts: list[str], labels: np.ndarray) -> NgramClassifier:

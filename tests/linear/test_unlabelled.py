@@ -1,5 +1,6 @@
 """Promises of the linear models that read unlabelled text: they know words that no labelled document has."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -225,6 +226,28 @@ def test_of_much_text_every_so_many_th_document_is_read(space: Space, monkeypatc
     characters = learn_space(texts * 3, spaced=False)
     assert characters is not None
     assert Unlabelled.read(texts, characters).features_NV.shape[0] == 4, "they have more n-grams"
+
+
+def test_of_much_text_no_more_is_held_than_what_is_read(space: Space, tmp_path: Path, monkeypatch) -> None:
+    texts = [" ".join([text] * 120) for text in documents(4000, 1)[0]]
+    characters = sum(map(len, texts))
+    monkeypatch.setattr(em_naive_bayes, "CHARACTERS", characters // 100)
+    read = Unlabelled.read(texts, space)
+    with PreparedWriter(tmp_path / "train.parquet", corpus_schema()) as file:
+        for text in texts:
+            file.write(text)
+    save_space(tmp_path / "lsa", space, spaced=True)
+    del texts, text
+    tracemalloc.start()
+    learners = Learners.open(
+        {"labels": ["a", "b", "c"], "spaced": True, "multilabel": False}, tmp_path / "lsa", tmp_path / "train.parquet"
+    )
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert learners.unlabelled is not None
+    np.testing.assert_array_equal(learners.unlabelled.keys_N, read.keys_N)
+    assert (learners.unlabelled.features_NV != read.features_NV).nnz == 0
+    assert most < characters / 3
 
 
 OPINIONS = [[f"{word}{number}" for number in range(10)] for word in ("fine", "dull")]
