@@ -1,5 +1,6 @@
 """Stage blend: weigh the network and linear models on unseen documents (`python -m stages.blend`)."""
 
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.hardware import HardwareConfig
 from pipeline.evaluation.decisions import carried
 from pipeline.inference.held_out import HeldOut
-from pipeline.inference.judging import judge_in_parts
+from pipeline.inference.judging import judge_in_parts, no_copies
 from pipeline.inference.predictor import Predictor, said
 from pipeline.inference.together import remember
 from pipeline.linear.artifact import Blend, save_blend
@@ -37,6 +38,8 @@ def main() -> None:
     config, task = chosen("blend", BlendConfig), read_json(TASK / "labels.json")
     beside, (texts, given) = (tuple(task["labels"]), tuple(choice("directions"))), part("train")
     held_texts, held = part("validation")
+    judging_M, validation = no_copies(held_texts, texts)
+    held_texts, held = [held_texts[row] for row in judging_M], held[judging_M]
     by_validation = len(held) >= config.enough
     if config.weight == "none" or not (by_validation or enough(given, alike(texts))):
         why = "`weight: none`" if config.weight == "none" else "too few labels to hold any out"
@@ -47,22 +50,23 @@ def main() -> None:
     begins = config.documents if learners.unlabelled else 0  # what naive Bayes with EM begins from
     some = Unlabelled.among(DOMAIN, [*texts, *held_texts], begins).texts if begins else []
     (guess,) = learners.guesses(some, [networks_on(some)]) if some else [None]
-    if by_validation:
-        whole = learners.fit_all(learners.groups, texts, given, guess)
-        linear = {name: one.predict_proba(held_texts) for name, one in whole.items()}
-        judged = Judged(f"{len(held):,} validation documents", held, networks_on(held_texts), linear)
-    else:
-        parts = folds(given, config.folds, config.seed, alike(texts))
-        recipe = chosen("classifier", ClassifierConfig), chosen("hardware", HardwareConfig)
-        tasks = {one: Task.open(TASK, TOKENS, reverse=one == "backward") for one in choice("directions")}
-        starts = [(Path("models/domain") / one, task) for one, task in tasks.items()]
-        judged = judge_in_parts(HeldOut(*recipe, texts, parts, beside=some), starts, given, learners)
-        whole = learners.fit_all([tuple(judged.weights().linear)], texts, given, guess)
-    weights, losses = judged.weights(), judged.losses()
-    blend = Blend(*beside, weights, {name: whole[name] for name in weights.linear})
-    said = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
-    about = {"judged_by": judged.by, "documents": len(judged.labels), "log_loss": losses}
-    write(blend, about, f"linear share {weights.linear_share:.2f}, judged by {judged.by}; log loss: {said}")
+    with ExitStack() as kept:  # what was trained on parts, until that has judged and the outs are written
+        if by_validation:
+            whole = learners.fit_all(learners.groups, texts, given, guess, held_texts)
+            linear = {name: one.predict_proba(held_texts) for name, one in whole.items()}
+            judged = Judged(validation, held, networks_on(held_texts), linear)
+        else:
+            parts = folds(given, config.folds, config.seed, alike(texts))
+            recipe = chosen("classifier", ClassifierConfig), chosen("hardware", HardwareConfig)
+            tasks = {one: Task.open(TASK, TOKENS, reverse=one == "backward") for one in choice("directions")}
+            starts = [(Path("models/domain") / one, task) for one, task in tasks.items()]
+            judged = judge_in_parts(HeldOut(*recipe, texts, parts, beside=some), starts, given, learners, kept)
+            whole = learners.fit_all([tuple(judged.weights().linear)], texts, given, guess)
+        weights, losses = judged.weights(), judged.losses()
+        blend = Blend(*beside, weights, {name: whole[name] for name in weights.linear})
+        said = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
+        about = {"judged_by": judged.by, "documents": len(judged.labels), "log_loss": losses}
+        write(blend, about, f"linear share {weights.linear_share:.2f}, judged by {judged.by}; log loss: {said}")
 
 
 def networks_on(texts: list[str]) -> np.ndarray:

@@ -4,6 +4,7 @@ As the stage blend does it: few labels are all trained on, so the weights are th
 say of each part; with all labels the validation part judges. The network is the one from the start named.
 """
 
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
@@ -79,7 +80,9 @@ def in_parts(labelled: Labelled, corpus: str, labels: str, begins: str, seed: in
     documents = opened(task(corpus), home(corpus) / TOKENS / "task", labelled.rows)
     some = unlabelled(corpus, labelled, config.documents).texts
     trainings = HeldOut(classifier, PLACE.hardware, train.texts, parts, beside=some)
-    return judge_in_parts(trainings, [(start(corpus, begins), documents)], train.labels, learners(corpus, labelled))
+    begun, trains = [(start(corpus, begins), documents)], learners(corpus, labelled)
+    with ExitStack() as kept:
+        return judge_in_parts(trainings, begun, train.labels, trains, kept)
 
 
 if __name__ == "__main__":

@@ -39,17 +39,17 @@ class HeldOut:
     # Unlabelled texts that the network of every fold labels too.
     beside: Sequence[str] = ()
 
-    def of_network(self, language_model: Path, task: Task) -> tuple[np.ndarray, list[np.ndarray]]:
+    def of_network(self, language_model: Path, task: Task, kept: ExitStack) -> tuple[np.ndarray, list[np.ndarray]]:
         """Probabilities by the network in one direction: of the texts (N, C), and by each fold those `beside` (M, C).
 
-        A fold that was finished, or begun, before the stage was killed is not trained again.
+        A fold that was finished, or begun, before the stage was killed is not trained again: the trainings' resume
+        states are `kept` until whoever uses the probabilities closes that.
         """
         found_NC, beside = np.zeros((len(self.texts), len(task.labels))), []
-        with ExitStack() as stack:
-            for number, (_, held_N) in enumerate(self.folds):
-                told_MC = stack.enter_context(self.of_fold(number, language_model, task))
-                found_NC[held_N] = told_MC[: len(held_N)]
-                beside.append(told_MC[len(held_N) :])
+        for number, (_, held_N) in enumerate(self.folds):
+            told_MC = kept.enter_context(self.of_fold(number, language_model, task))
+            found_NC[held_N] = told_MC[: len(held_N)]
+            beside.append(told_MC[len(held_N) :])
         return found_NC, beside
 
     @contextmanager
@@ -74,8 +74,12 @@ class HeldOut:
             found_MC = Predictor([trained], device=part.place.device).predict_proba(held)
             if self.beside:  # guesses, of which bf16 changes little
                 precision: Literal["fp32", "auto"] = "auto" if part.place.precision == "bf16" else "fp32"
-                guesses = Predictor([trained], device=part.place.device, precision=precision)
-                found_MC = np.concatenate([found_MC, said(guesses, list(self.beside), "its unlabelled documents")])
-            del start, network, part, trained  # several folds may stay open, and need no network any more
+                beside_MC = said(
+                    Predictor([trained], device=part.place.device, precision=precision),
+                    list(self.beside),
+                    "its unlabelled documents",
+                )
+                found_MC = np.concatenate([found_MC, beside_MC])
+            del start, network, part, trained  # all that holds the network, which folds that stay open do not need
             yield found_MC
             state.finish()

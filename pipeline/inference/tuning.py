@@ -22,6 +22,7 @@ from pipeline.config.hardware import HardwareConfig
 from pipeline.evaluation.racing import Entry, Estimate, Judge
 from pipeline.inference.candidates import PRESENT, Candidate, steps, together
 from pipeline.inference.held_out import Folds, HeldOut
+from pipeline.inference.judging import no_copies
 from pipeline.inference.tuning_table import Table, Tried
 from pipeline.linear import selection
 
@@ -45,10 +46,9 @@ class Unseen:
     ) -> "Unseen":
         """As the blend is judged: by a large validation part, or else by folds; `folds` asks for that many of them."""
         given, held = _labels(task.train), _labels(task.validation)
-        count = len(given)
-        if folds is None and len(held) >= blend.enough:
-            whole = (np.arange(count), count + np.arange(len(held)))
-            return cls(f"{len(held):,} validation documents", [*texts, *validation], [whole], [held])
+        count, (judging_M, by) = len(given), no_copies(validation, texts)
+        if folds is None and len(judging_M) >= blend.enough:
+            return cls(by, [*texts, *validation], [(np.arange(count), count + judging_M)], [held[judging_M]])
         copies_N = selection.alike(texts)
         if not selection.enough(given, copies_N):
             raise UserError(

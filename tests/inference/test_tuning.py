@@ -15,9 +15,12 @@ import pytest
 
 from pipeline.base.errors import UserError
 from pipeline.base.files import read_json, write_json
+from pipeline.classifier.data import Task
+from pipeline.config.blend import BlendConfig
 from pipeline.config.classifier import ClassifierConfig
 from pipeline.config.read import load
 from pipeline.inference.held_out import HeldOut
+from pipeline.inference.tuning import Unseen
 from pipeline.text.prepared import read_labels, read_texts
 from stages.tune import main
 from tests.workspace import CONFIGS, LABELS, copies, make
@@ -177,6 +180,24 @@ def test_a_large_validation_part_judges_one_training_of_each(
     assert trained == [("present", 0), ("learning rate x 3", 0)]
 
 
+def test_copies_of_training_documents_do_not_judge(here: Path) -> None:
+    task = Task.open(here / "data/prepared/task", here / "data/tokens/task", reverse=False)
+    texts, validation = (
+        list(read_texts(here / f"data/prepared/task/{part}.parquet")) for part in ("train", "validation")
+    )
+    validation[3], validation[7] = texts[40], texts[0]
+    judging_M = [row for row in range(12) if row not in (3, 7)]
+    ten, eleven = (
+        Unseen.choose(task, texts, validation, BlendConfig(enough=enough, folds=2), None) for enough in (10, 11)
+    )
+    assert ten.by == "10 validation documents (2 copies of training documents left out)"
+    ((train_N, held_N),) = ten.folds
+    assert train_N.tolist() == list(range(48))
+    assert held_N.tolist() == [48 + row for row in judging_M]
+    np.testing.assert_array_equal(ten.labels, [task.validation.targets.numpy()[judging_M]])
+    assert eleven.by == "2-fold cross-validation on 48 training documents"
+
+
 def test_several_labels_a_document(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     described = read_json(here / "data/prepared/task/labels.json")
     write_json(here / "data/prepared/task/labels.json", described | {"multilabel": True})
@@ -199,8 +220,6 @@ def test_several_labels_a_document(here: Path, capsys: pytest.CaptureFixture[str
 def test_too_few_labels_are_one_line(
     here: Path, kept: int, folds: str | None, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline.classifier.data import Task
-
     real = Task.open.__func__  # type: ignore[attr-defined]
 
     def some(cls: type[Task], *words: Any, **named: Any) -> Task:

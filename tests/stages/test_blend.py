@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,6 +16,8 @@ from pipeline.inference.predictor import Predictor
 from pipeline.linear.blend import CAUTION
 from pipeline.linear.space import learn_space, save_space
 from pipeline.text.prepared import read_texts
+from pipeline.training import run as training
+from stages import blend
 from tests.workspace import CONFIGS, contents, copies, environment, make, run
 
 pytestmark = pytest.mark.slow
@@ -76,6 +79,29 @@ def test_killed_between_its_trainings_it_goes_on_to_equal_bytes(trained: Path, b
     assert not list(folder.glob(".resume/*"))
 
 
+def test_stopped_before_its_outs_are_written_it_trains_no_part_again(
+    trained: Path, blended: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the networks there are linear models to train, on parts and on all documents, which take their time."""
+    folder = copies(trained, tmp_path / "stopped")
+    monkeypatch.chdir(folder)
+    fits, real = [], training._fit
+    monkeypatch.setattr(training, "_fit", lambda *words: (fits.append(1), real(*words)))
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(blend, "write", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            blend.main()
+    begun = len(fits)
+    blend.main()
+    assert begun == len(fits) > 0
+    assert contents(folder / OUT) == contents(blended / OUT)
+    assert not list(folder.glob(".resume/*"))
+
+
 @pytest.mark.ddp
 def test_two_processes_weigh_alike_and_say_it_once(trained: Path, blended: Path, tmp_path: Path) -> None:
     folder = copies(trained, tmp_path / "two")
@@ -92,6 +118,44 @@ def test_a_large_validation_part_judges_instead(trained: Path, tmp_path: Path) -
     write_json(folder / "configs/blend/tiny.yaml", CONFIGS["blend"] | {"enough": 10})
     run(folder, "blend")
     assert read_json(folder / "results/blend/metrics.json")["judged_by"] == "12 validation documents"
+
+
+@pytest.mark.parametrize(
+    ("enough", "judged_by", "documents"),
+    [
+        (10, "10 validation documents (2 copies of training documents left out)", 10),
+        (11, "2-fold cross-validation on 48 documents", 48),
+    ],
+)
+def test_copies_of_training_documents_do_not_judge(
+    enough: int, judged_by: str, documents: int, trained: Path, tmp_path: Path
+) -> None:
+    folder = copies(trained, tmp_path / "copied")
+    train, validation = (folder / f"data/prepared/task/{part}.parquet" for part in ("train", "validation"))
+    rows = pq.read_table(validation)
+    pq.write_table(pa.concat_tables([pq.read_table(train)[5:7], rows[2:]]), validation)
+    write_json(folder / "configs/blend/tiny.yaml", CONFIGS["blend"] | {"enough": enough})
+    assert f"judged by {judged_by}" in run(folder, "blend").stdout
+    metrics = read_json(folder / "results/blend/metrics.json")
+    assert (metrics["judged_by"], metrics["documents"]) == (judged_by, documents)
+
+
+def test_validation_documents_that_judge_have_not_taught_as_unlabelled_text_either(
+    trained: Path, tmp_path: Path
+) -> None:
+    """The text of a transductive task is the domain's too, and what EM guesses of it would speak for the guess."""
+    losses = []
+    for name in ("apart", "transductive"):
+        folder = copies(trained, tmp_path / name)
+        domain = folder / "data/prepared/domain/train.parquet"
+        texts, held = (list(read_texts(one)) for one in (domain, folder / "data/prepared/task/validation.parquet"))
+        save_space(folder / "models/lsa", learn_space(texts * 3, spaced=True), spaced=True)
+        pq.write_table(pa.table({"text": texts if name == "apart" else [*texts, *held]}), domain)
+        write_json(folder / "configs/blend/tiny.yaml", CONFIGS["blend"] | {"enough": 10, "documents": 40})
+        run(folder, "blend")
+        losses.append(read_json(folder / "results/blend/metrics.json")["log_loss"])
+    assert {"nb_em_1", "nb_em_15"} < set(losses[0])
+    assert losses[0] == losses[1]
 
 
 def test_a_large_validation_part_judges_the_models_of_very_few_labels_too(trained: Path, tmp_path: Path) -> None:
