@@ -47,7 +47,7 @@ def main(name: str) -> None:
     directions = {direction: predict(CLASSIFIER / direction) for direction in blend.directions}
     network_NC = np.mean(list(directions.values()), axis=0)
     linear_NC = blend.said_by_linear(texts)
-    blend_NC = pipeline_NC = blend.pooled(network_NC, linear_NC)
+    blend_NC = pipeline_NC = blend.pooled(network_NC, linear_NC, multilabel)
     baselines = read_predictions("results/baselines/predictions.parquet").systems
     # A finished model brings its own network; the one without pretraining is always that of configs/model/.
     ours, fresh = (read_json(one / "config.json")["model"] for one in (CLASSIFIER / blend.directions[0], SCRATCH))

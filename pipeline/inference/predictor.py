@@ -135,7 +135,7 @@ class Predictor:
         documents = _checked(texts, self.members[0][0].max_characters)
         said_NC = self._mean(self.members, documents)
         if self.blend is not None:
-            said_NC = self.blend.blended(said_NC, documents)
+            said_NC = self.blend.blended(said_NC, documents, self.multilabel)
         if self.students:
             from pipeline.linear.blend import Weights  # with scipy, which networks alone do without
 

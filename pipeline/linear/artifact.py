@@ -37,15 +37,18 @@ class Blend:
         counts = {key: vocabulary.counts(texts) for key, vocabulary in vocabularies.items()}
         return {name: one.probabilities(counts[id(one.vocabulary)]) for name, one in self.linear.items()}
 
-    def blended(self, network_NC: np.ndarray, texts: list[str]) -> np.ndarray:
-        """The network's probabilities (N, C) of some texts, with the linear models' word on them."""
-        return self.pooled(network_NC, self.said_by_linear(texts))
+    def blended(self, network_NC: np.ndarray, texts: list[str], multilabel: bool) -> np.ndarray:
+        """The network's probabilities (N, C) of some texts, with the linear models' word on them.
 
-    def pooled(self, network_NC: np.ndarray, linear_NC: Mapping[str, np.ndarray]) -> np.ndarray:
+        A network that stands alone has a weight too, which is its temperature.
+        """
+        return self.pooled(network_NC, self.said_by_linear(texts), multilabel)
+
+    def pooled(self, network_NC: np.ndarray, linear_NC: Mapping[str, np.ndarray], multilabel: bool) -> np.ndarray:
         """The same of what the linear models have said."""
-        if not self.linear:
+        if not self.linear and self.weights.network == 1:
             return network_NC
-        return self.weights.pooled(network_NC, linear_NC, any(one.multilabel for one in self.linear.values()))
+        return self.weights.pooled(network_NC, linear_NC, multilabel)
 
 
 def save_blend(folder: Path, blend: Blend) -> None:

@@ -95,6 +95,17 @@ def test_every_system_is_measured_and_the_pipeline_is_what_predict_says(finished
     assert [row["predicted"] for row in rows] == [NAMES[label] for label in together.argmax(axis=1)]
 
 
+def test_a_network_without_linear_models_is_measured_as_sure_as_its_weight_makes_it(tmp_path, monkeypatch) -> None:
+    task(tmp_path)
+    both = ("forward", "backward")
+    save_blend(tmp_path / "models/classifier/blend", Blend(LABELS, both, Weights(0.5), {}))
+    found = read_predictions(run(tmp_path, monkeypatch) / "predictions.parquet").systems["pipeline"]
+    texts = [f"{['sea', 'city', 'bread'][n % 3]} {TEXTS[n % 4]}" for n in range(24)]
+    alone = [Predictor.load(tmp_path / "models/classifier" / one, device="cpu").predict_proba(texts) for one in both]
+    np.testing.assert_allclose(found, Weights(0.5).pooled(np.mean(alone, axis=0), {}, False), atol=1e-6)
+    assert np.abs(found - np.mean(alone, axis=0)).max() > 1e-3
+
+
 def test_a_student_stands_beside_its_teacher(finished: Path, tmp_path, monkeypatch) -> None:
     task(tmp_path)
     saved(tmp_path / "models/classifier/student/forward", seed=7)

@@ -71,6 +71,19 @@ def test_a_folder_that_its_blend_does_not_name_is_left_alone(models: Path, tmp_p
     assert Predictor.load(folder / "student", device="cpu").directions == ["forward"]
 
 
+@pytest.mark.parametrize("multilabel", [False, True])
+def test_a_network_is_as_sure_as_the_weight_says_that_it_has_alone(multilabel: bool, tmp_path: Path) -> None:
+    """Where held-out documents have left no linear model a weight, the network's own is its temperature."""
+    saved(tmp_path / "forward", multilabel=multilabel)
+    labels = load_classifier(tmp_path / "forward").labels
+    alone = Predictor.load(tmp_path / "forward", device="cpu").predict_proba(TEXTS)
+    for weights in (Weights(), Weights(0.64)):
+        save_blend(tmp_path / "blend", Blend(labels, ("forward",), weights, {}))
+        found = Predictor.load(tmp_path, device="cpu").predict_proba(TEXTS)
+        np.testing.assert_allclose(found, weights.pooled(alone, {}, multilabel), atol=1e-9)
+    assert np.abs(found - alone).max() > 0.01
+
+
 def test_texts_are_cleaned_as_they_were_for_training(models: Path) -> None:
     predictor = Predictor.load(models / "forward", device="cpu")
     clean, raw = predictor.predict_proba(["one line\nand another", "  one line\r\nand another\r\n"])

@@ -154,7 +154,8 @@ def test_a_blend_comes_back_from_its_folder(spaced: bool, multilabel: bool, tmp_
     for name, one in fitted.items():
         np.testing.assert_allclose(said[name], one.predict_proba(texts), atol=1e-5)
     network_NC = np.full((len(texts), 2), 0.5)
-    np.testing.assert_allclose(loaded.blended(network_NC, texts), weights.pooled(network_NC, said, multilabel))
+    blended_NC = loaded.blended(network_NC, texts, multilabel)
+    np.testing.assert_allclose(blended_NC, weights.pooled(network_NC, said, multilabel))
     assert sorted(path.name for path in (tmp_path / "blend").iterdir()) == [
         "config.json",
         "linear.safetensors",
@@ -175,7 +176,18 @@ def test_a_network_alone_has_no_linear_model(tmp_path: Path) -> None:
     save_blend(tmp_path / "blend", Blend(("a", "b"), ("forward",), Weights(), {}))
     loaded = load_blend(tmp_path / "blend")
     probabilities_NC = np.array([[0.2, 0.8]])
-    assert loaded.blended(probabilities_NC, ["text"]) is probabilities_NC
+    assert loaded.blended(probabilities_NC, ["text"], False) is probabilities_NC
+
+
+@pytest.mark.parametrize(("multilabel", "cooled"), [(False, [[0.2, 0.8]]), (True, [[1 / 5, 2 / 3]])])
+def test_a_network_that_no_linear_model_stands_beside_is_cooled_down_too(
+    multilabel: bool, cooled: list[list[float]], tmp_path: Path
+) -> None:
+    """Half of the log odds: of 1 to 16 they are those of 1 to 4."""
+    save_blend(tmp_path / "blend", Blend(("a", "b"), ("forward",), Weights(0.5), {}))
+    said_NC = np.array([[1 / 17, 4 / 5 if multilabel else 16 / 17]])
+    found_NC = load_blend(tmp_path / "blend").blended(said_NC, ["text"], multilabel)
+    np.testing.assert_allclose(found_NC, cooled)
 
 
 def spoil_terms(folder: Path) -> None:
