@@ -6,11 +6,12 @@ from typing import Literal
 
 import torch
 
+from pipeline.base.files import read_json
 from pipeline.base.process import run_stage
 from pipeline.classifier.data import Task
 from pipeline.classifier.network import classifier_network
 from pipeline.classifier.student import Unlabelled, reason_not_to, taught
-from pipeline.classifier.train import ClassifierRun
+from pipeline.classifier.train import ClassifierRun, leave_out
 from pipeline.config.blend import FOLDER as BLEND
 from pipeline.config.chosen import chosen
 from pipeline.config.classifier import ClassifierConfig
@@ -32,16 +33,19 @@ def main(direction: str, goal: str = "train") -> None:
     goal: `train`, or `lr-find` to write no more than the losses of a climbing learning rate.
     """
     config, hardware = chosen("self_train", SelfTrainConfig), chosen("hardware", HardwareConfig).alone()
-    labelled = list(read_texts(TASK / "train.parquet"))
-    unlabelled = Unlabelled.among(DOMAIN / "train.parquet", labelled, config.documents)
-    task = Task.open(TASK, Path("data/tokens/task"), reverse=direction == "backward")
-    start = load_language_model(Path("models/domain") / direction)
     out, results = TEACHER / FOLDER / direction, Path("results/self_train") / direction
-    why = reason_not_to(config, multilabel=task.multilabel, unlabelled=unlabelled.there, labelled=len(labelled))
+    multilabel = read_json(TASK / "labels.json")["multilabel"]
+    why = reason_not_to(config, multilabel=multilabel, unlabelled=1, labelled=1)  # whatever their numbers are
+    if why is None:
+        labelled = list(read_texts(TASK / "train.parquet"))
+        unlabelled = Unlabelled.among(DOMAIN / "train.parquet", labelled, config.documents)
+        why = reason_not_to(config, multilabel=multilabel, unlabelled=unlabelled.there, labelled=len(labelled))
     if why is not None:
-        ClassifierRun(out, results, task, start.tokenizer, direction, goal).leave_out(why)
+        leave_out(out, results, goal, why)
         return
 
+    task = Task.open(TASK, Path("data/tokens/task"), reverse=direction == "backward")
+    start = load_language_model(Path("models/domain") / direction)
     classifier = replace(chosen("classifier", ClassifierConfig), epochs=config.epochs)
     place = Place(hardware, classifier.precision)
     torch.set_num_threads(place.threads)

@@ -145,17 +145,6 @@ class ClassifierRun:
         with processes(training.place):
             self._train(training, title)
 
-    def leave_out(self, why: str) -> None:
-        """Write a folder with a note of the reason: an optional stage that has nothing to do."""
-        if self.goal == "lr-find":
-            raise UserError(f"this stage trains nothing here ({why}), so it has no learning rate to look for")
-        if this_rank():
-            return
-        print(f"  {why}")
-        with whole_folder(self.out) as partial:
-            write_text(partial / "note.txt", f"{why}\n")  # of a folder without a file DVC warns, again and again
-        write_results(self.results, {"steps": 0, "tokens": 0, "note": why}, None, MEASURED, {"seconds": 0.0})
-
     def _train(self, training: ClassifierTraining, title: str) -> None:
         if self.goal == "lr-find":
             stage = self.results.relative_to("results").parts[0]
@@ -217,6 +206,18 @@ class ClassifierRun:
         documents = sum(batch.documents for batch in training.plan()[1])
         facts["documents_per_second"] = round(documents / seconds, 2) if seconds else 0.0
         write_results(self.results, metrics, module, MEASURED, facts)
+
+
+def leave_out(out: Path, results: Path, goal: str, why: str) -> None:
+    """Write folders with a note of the reason: an optional stage that has nothing to do, whatever its `goal`."""
+    if goal == "lr-find":
+        raise UserError(f"this stage trains nothing here ({why}), so it has no learning rate to look for")
+    if this_rank():
+        return
+    print(f"  {why}")
+    with whole_folder(out) as partial:
+        write_text(partial / "note.txt", f"{why}\n")  # of a folder without a file DVC warns, again and again
+    write_results(results, {"steps": 0, "tokens": 0, "note": why}, None, MEASURED, {"seconds": 0.0})
 
 
 def _mean(values: Sequence[Any]) -> float:

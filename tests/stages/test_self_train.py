@@ -134,9 +134,18 @@ def test_parts_of_two_runs_do_not_answer_as_one(changed: str, told: str, taught:
             Predictor.load(model, device="cpu")
 
 
-def test_several_labels_a_document_have_no_student(blended: Path, tmp_path: Path) -> None:
-    folder = copies(blended, tmp_path / "workspace")
+@pytest.mark.parametrize(
+    ("documents", "multilabel", "why"),
+    [(0, False, "`documents: 0`: no student"), (80, True, "several labels a document: no student")],
+)
+def test_where_no_number_of_documents_would_make_a_student_none_is_read(
+    documents: int, multilabel: bool, why: str, tmp_path: Path
+) -> None:
+    folder = make(tmp_path / "workspace", self_train={"documents": documents})
     about = folder / "data/prepared/task/labels.json"
-    write_json(about, read_json(about) | {"multilabel": True})
-    done = run(folder, "self_train", "forward", check=False)
-    assert "several labels a document: no student" in done.stdout, done.stderr
+    write_json(about, read_json(about) | {"multilabel": multilabel})
+    for large in ("data/prepared/domain", "data/tokens", "models/domain"):
+        shutil.rmtree(folder / large)
+    assert why in run(folder, "self_train", "forward").stdout
+    assert read_json(folder / RESULTS / "metrics.json")["note"] == why
+    assert (folder / OUT / "forward/note.txt").read_text().strip() == why
