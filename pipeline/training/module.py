@@ -210,6 +210,8 @@ class TrainingModule(GlobalBatch):
         """Keep the state and end the run, as somebody has asked for."""
         if not self._checkpoints(self.position.step):
             self.save_state()
+        # The first process may be writing still, and is ended soon after any other.
+        self.trainer.strategy.barrier("state written")
         if self.global_rank:
             raise SystemExit(1)
         raise Stopped(

@@ -48,6 +48,20 @@ sys.argv = ["pretrain", "forward"]
 runpy.run_module("stages.pretrain", run_name="__main__", alter_sys=True)
 """
 
+# Before that: a disk so slow that writing the state takes longer than a process outlives another's end.
+SLOW = """
+import time
+from pipeline.training import processes, resume
+
+processes.GRACE, save = 0.2, resume.ResumeFolder.save
+
+def slow(self, *arguments):
+    time.sleep(4)
+    save(self, *arguments)
+
+resume.ResumeFolder.save = slow
+"""
+
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -67,8 +81,8 @@ def on(folder: Path, hardware: dict[str, object]) -> Path:
     return folder
 
 
-def strike(folder: Path, rank: int, event: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", STRUCK, str(rank), event]
+def strike(folder: Path, rank: int, event: str, program: str = STRUCK) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", program, str(rank), event]
     done = subprocess.run(
         command, cwd=folder, env=environment(), capture_output=True, text=True, check=False, start_new_session=True
     )
@@ -128,6 +142,17 @@ def test_ctrl_c_stops_sharded_processes_together_and_one_alone_goes_on(
     expected = load_file(undisturbed / MODEL)
     for name, tensor in load_file(folder / MODEL).items():
         assert torch.allclose(tensor, expected[name], atol=2e-5, rtol=1e-4), name
+
+
+def test_a_stop_waits_until_the_state_is_written_however_long_that_takes(workspace: Path, tmp_path: Path) -> None:
+    folder = on(copies(workspace, tmp_path / "workspace"), TWO | {"strategy": "ddp"})
+    stopped = strike(folder, 1, "SIGTERM", SLOW + STRUCK)
+    assert messages(stopped.stderr) == [
+        "pretrain forward: stopped after step 7 of 25, as asked; nothing is lost, run the same command again to go on"
+    ]
+    assert left_over(folder, 0.0) == []
+    alone = run(on(folder, {"accelerator": "cpu", "threads": 1}), "pretrain", "forward")
+    assert "going on from step 7" in alone.stdout
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
