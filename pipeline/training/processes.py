@@ -66,15 +66,24 @@ def _run_under_srun(place: Place) -> NoReturn:
     """Do all of this stage's work in the tasks of a job step, and end as it ends."""
     # Not `--ntasks`, which Lightning refuses.
     words = [f"--nodes={place.hardware.nodes}", f"--ntasks-per-node={place.devices}", "--kill-on-bad-exit=1"]
+    words.append("--disable-status")  # with it srun hands the first SIGINT on to the tasks
+    if cores := os.environ.get("SLURM_CPUS_PER_TASK"):  # the job's, which srun itself has not read since SLURM 22.05
+        words.append(f"--cpus-per-task={cores}")
     try:
-        step = subprocess.Popen(["srun", *words, *_own_command()])
+        # In a process group of its own: signals reach it through `pass_on` alone.
+        step = subprocess.Popen(["srun", *words, *_own_command()], stdin=subprocess.DEVNULL, process_group=0)
     except FileNotFoundError as error:
         raise UserError(
             "hardware: `launcher: srun`, but there is no `srun` here; run inside a SLURM job (docs/cluster.md)"
         ) from error
 
+    asked: list[int] = []
+
     def pass_on(number: int, _: FrameType | None) -> None:
-        step.send_signal(number)
+        # Whatever has come: on SIGTERM srun kills the tasks at once, and so it does on a second SIGINT within a second.
+        if not asked or number == signal.SIGINT:
+            step.send_signal(signal.SIGINT)
+        asked.append(number)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, pass_on)
