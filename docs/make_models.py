@@ -36,7 +36,8 @@ CONFIG_HEAD = """
 
 The files of `configs/model/`; `ulmfit use model=NAME` chooses one. Parameters are counted on the network itself, built
 with the vocabulary of this table, and the tests hold published networks to their published number. The file says where
-a network departs from its original; attention dropout is missing in all (`docs/decisions.md`).
+a network departs from its original; attention dropout (`docs/decisions.md`) and that inside feed-forward layers are
+missing in all.
 """
 
 
