@@ -7,7 +7,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench clean
+.PHONY: help install run test lint bench clean
 
 PIP_ARGS ?=
 ARGS ?=
@@ -25,8 +25,20 @@ BENCHMARKS += $(filter-out $(addprefix speed.,turns pairs corpus profile),$(pats
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+define INSTALL
+@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer \
+is needed; name yours with: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
+"$(PYTHON)" -m venv .venv
+$(BIN)/python -m pip install $(PIP_ARGS) --requirement requirements.lock
+$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
+@touch $(INSTALLED)
+endef
+
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s%s\n", $$1, $$2 }' Makefile
+
+install: ## make .venv and install the pinned packages, or put them right again (run, test, lint and bench need no word)
+	$(INSTALL)
 
 run: $(INSTALLED) ## run every stage that the choices in configs/config.yaml changed, then print the results
 	@$(BIN)/ulmfit check
@@ -51,9 +63,4 @@ clean: ## delete caches of the tools (never data, models, results or the environ
 
 # Made once, and again when the pinned versions or the package's metadata change.
 $(INSTALLED): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer \
-	is needed; name yours with: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
-	"$(PYTHON)" -m venv .venv
-	$(BIN)/python -m pip install $(PIP_ARGS) --requirement requirements.lock
-	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
-	@touch $@
+	$(INSTALL)

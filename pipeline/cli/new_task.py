@@ -157,9 +157,13 @@ def _format(files: dict[Given, Path], suffixes: dict[Given, str]) -> str:
 def _check_name(name: str) -> None:
     if not NAME.fullmatch(name):
         raise UserError(f'"{name}" cannot be a file name everywhere; give one of letters, digits and _ with `--name`')
-    for path in (DATASETS / f"{name}.yaml", RAW / name):
+    config, folder = DATASETS / f"{name}.yaml", RAW / name
+    for path in (config, folder):
         if path.exists():
-            raise UserError(f"{path}: is there already; choose another name with `--name`, or remove it first")
+            raise UserError(
+                f"{path}: is there already; choose another name with `--name`, or remove the task first ({config}, "
+                f"{folder}, {folder}.dvc); for more rows of the same task see README.md, Later"
+            )
     if not CHOICES.is_file():
         raise UserError(f"{CHOICES}: no such file; run this in the root of the repository")
 

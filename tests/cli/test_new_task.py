@@ -208,7 +208,15 @@ BAD: list[tuple[str, bytes, list[str], str]] = [
     ("a.csv", table().encode(), [*GOOD, "--separator", ""], "`label_separator` (`--separator` of new-task) is empty"),
     ("a.doc", b"x", GOOD, "a.doc: cannot tell its format"),
     ("a.csv", table().encode(), [*GOOD, "--test", "a.jsonl"], "a.jsonl: no such file"),
-    ("a.csv", table().encode(), [*GOOD, "--name", "orders"], "configs/dataset/orders.yaml: is there already"),
+    (
+        "a.csv",
+        table().encode(),
+        [*GOOD, "--name", "orders"],
+        (
+            "configs/dataset/orders.yaml: is there already; choose another name with `--name`, or remove the task "
+            "first (configs/dataset/orders.yaml, data/raw/orders, data/raw/orders.dvc)"
+        ),
+    ),
     ("a.csv", table().encode(), [*GOOD, "--name", "../x"], '"../x" cannot be a file name'),
     ("a.csv", table().encode(), [*GOOD, "--labels-per-class", "0"], "`labels_per_class: 0` is not allowed"),
 ]
