@@ -146,6 +146,17 @@ def test_no_file_names_a_place_on_somebodys_machine() -> None:
     assert wrong == []
 
 
+def test_every_target_of_make_that_documents_and_messages_name_is_there() -> None:
+    targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {
+        (str(path), target)
+        for path in (*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md"), *(ROOT / path for path in CODE))
+        for target in re.findall(r"(?:`|^)make ([\w./]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert {target for _, target in named} >= {"install", "run", "test", "lint"}
+    assert [(path, target) for path, target in named if target not in targets] == []
+
+
 @pytest.mark.parametrize("path", CODE, ids=str)
 def test_every_file_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(tree(path)) or not tree(path).body
@@ -179,6 +190,20 @@ def test_every_preset_fits_together_and_says_all_but_whose_texts_they_are(
     left = {key for key in every if key not in preset}
     assert left in (set(), {"domain", "task", "directions", "hardware"})
     assert [line.key for line in check_all(read_yaml(Path("configs/config.yaml")) | preset)] == every
+
+
+@pytest.mark.parametrize("hardware", ["slurm", "torchrun"])
+def test_on_several_machines_the_gpu_preset_has_work_for_every_process(
+    hardware: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for a classifier, whose batches are evened out: of those that are not all, none has less than half."""
+    monkeypatch.chdir(ROOT)
+    choices = read_yaml(Path("configs/config.yaml")) | read_yaml(Path("configs/presets/gpu.yaml"))
+    assert check_all(choices | {"hardware": hardware})
+    place = load(SCHEMAS["hardware"], Path(f"configs/hardware/{hardware}.yaml"))
+    for key in ("classifier", "scratch"):
+        config = load(SCHEMAS[key], Path(f"configs/classifier/{choices[key]}.yaml"))
+        assert config.batch_documents // 2 >= int(place.devices) * place.nodes, key
 
 
 def test_the_choices_as_committed_are_the_default_preset() -> None:

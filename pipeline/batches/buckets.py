@@ -44,11 +44,6 @@ class BucketPlan:
         return longest_first[np.where(forth, place, world - 1 - place) == rank]
 
     @property
-    def smallest(self) -> int:
-        """Documents of the smallest global batch."""
-        return int(np.diff(self._edges).min())
-
-    @property
     def documents(self) -> int:
         """Documents read in all steps, repeats counted."""
         epochs, rest = divmod(self.steps, self.batches_per_epoch)

@@ -65,7 +65,7 @@ class ClassifierTraining:
     def run(self, resume: ResumeFolder | None) -> ClassifierModule:
         """Train all phases; returns the module, whose network is the one given."""
         made, batches = self.plan()
-        self.place.refuse_idle(batches[-1].smallest)
+        self.place.refuse_idle(self.config.batch_documents)
         module = self._module()
 
         def share(phase: int, step: int, rank: int, world: int) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class ClassifierTraining:
         lengths = np.minimum(self.train.lengths, config.max_tokens)
         passes = math.ceil(STEPS * config.batch_documents / len(self.train))
         plan = BucketPlan(lengths, config.batch_documents, passes, config.seed)
-        self.place.refuse_idle(plan.smallest)
+        self.place.refuse_idle(config.batch_documents)
 
         def share(phase: int, step: int, rank: int, world: int) -> dict[str, Any]:
             return self._share(plan, phase, step, rank, world, module.micro_batch)
@@ -104,6 +104,9 @@ class ClassifierTraining:
     ) -> dict[str, Any]:
         whole = plan.documents_of(step)
         mine = plan.share(step, rank, world)
+        counts = len(mine) > 0
+        if not counts:  # batches are evened out, and this one has fewer documents than there are processes
+            mine = whole[[plan.lengths[whole].argmin()]]
         seeds_B = torch.from_numpy(sequence_seeds(self.config.seed, phase * PHASE_STRIDE + step, mine))
         micros = []
         for first in range(0, len(mine), micro_batch):
@@ -111,6 +114,7 @@ class ClassifierTraining:
             micros.append(self.train.batch(mine[part], self.network.reading) | {"seeds_B": seeds_B[part]})
         return {
             "micro_batches": micros,
+            "weight": float(counts),
             "step_seed": step_seed(self.config.seed, phase * PHASE_STRIDE + step),
             "denominator": float(len(whole)),
             "tokens_in_step": int(np.minimum(self.train.lengths[whole], self.config.max_tokens).sum()),

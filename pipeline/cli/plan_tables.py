@@ -117,9 +117,11 @@ def _notes(made: Plan, trained: Sequence[PlannedStage]) -> Iterator[str]:
             remedies.setdefault(remedy, []).append(f"{one.stage.name} ({need:,.1f} GB on one device)")
     for remedy, names in sorted(remedies.items()):
         yield f"does not fit: {', '.join(names)}; what fits: {remedy}"
-    busy = {one.stage.name: one.forecasts[-1].busy for one in trained if one.forecasts}
-    if few := [f"{name} {most:,}" for name, most in busy.items() if made.devices[-1] > most]:
-        yield f"more devices than a stage has work for stand idle: {', '.join(few)}"
+    shared, most = [one.stage for one in trained if not one.stage.alone], made.devices[-1]
+    if few := [f"{stage.name} {stage.sequences:,}" for stage in shared if most > stage.sequences]:
+        yield f"on more devices than a step has sequences or documents a run is refused: {', '.join(few)}"
+    if most > 1 and (alone := [one.stage.name for one in trained if one.stage.alone]):
+        yield f"trained on one device, beside which the others stand idle: {', '.join(alone)}"
 
 
 def _gigabytes(size: float) -> str:

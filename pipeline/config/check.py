@@ -18,6 +18,7 @@ RAW = Path("data/raw")
 PRETRAINED = Path("data/pretrained")
 DATASETS = ("generic", "domain", "task")
 LANGUAGE_MODELS = ("pretrain", "finetune_lm")
+TRAINED = (*LANGUAGE_MODELS, "classifier", "scratch")
 
 
 class Checked(NamedTuple):
@@ -49,6 +50,7 @@ def check_all(
     _check_lengths(choices, configs, networks)
     _check_objectives(choices, configs, networks)
     _check_dropouts(choices, configs, networks)
+    _check_processes(choices, configs)
 
     lines = {key: Checked(key, _path(key, getattr(choices, key)), summary(configs[key])) for key in FOLDERS}
     model = "not used" if choices.pretrained == "none" else "the language model to start from"
@@ -156,6 +158,15 @@ def _check_something_to_read(configs: Mapping[str, Any]) -> None:
         )
 
 
+def _trained(configs: Mapping[str, Any]) -> list[str]:
+    """The stages that train anything, by the key of their config."""
+    trains = {
+        "pretrain": configs["pretrain"].start == "scratch" and configs["generic"].path != "none",
+        "finetune_lm": configs["domain"].path != "none",
+    }
+    return [key for key in TRAINED if trains.get(key, True)]
+
+
 def _networks(choices: Choices, configs: Mapping[str, Any]) -> dict[str, Finished]:
     """By stage that trains, what it trains: a finished model, or the shape in configs/model/, which has no weights yet.
 
@@ -172,11 +183,7 @@ def _networks(choices: Choices, configs: Mapping[str, Any]) -> dict[str, Finishe
         start = finished_model(pretrain.start, PRETRAINED / choices.pretrained)
     # The comparison without pretraining always has the shape of configs/model/.
     networks = {"pretrain": start, "finetune_lm": start, "classifier": start, "scratch": shape}
-    trains = {
-        "pretrain": pretrain.start == "scratch" and configs["generic"].path != "none",
-        "finetune_lm": configs["domain"].path != "none",
-    }
-    return {key: network for key, network in networks.items() if network is not None and trains.get(key, True)}
+    return {key: network for key in _trained(configs) if (network := networks[key]) is not None}
 
 
 def _check_lengths(choices: Choices, configs: Mapping[str, Any], networks: Mapping[str, Finished]) -> None:
@@ -234,4 +241,20 @@ def _check_dropouts(choices: Choices, configs: Mapping[str, Any], networks: Mapp
                 f"{_file(key, getattr(choices, key))}: `drop_mult: {factor:g}` times `{name}: "
                 f"{network.dropouts[name]:g}` of {network.where} is not below 1; take less than "
                 f"{1 / network.dropouts[name]:g}"
+            )
+
+
+def _check_processes(choices: Choices, configs: Mapping[str, Any]) -> None:
+    """A step has work for every process. How many `devices: auto` are, the machine alone knows: one at least."""
+    hardware = configs["hardware"]
+    processes = hardware.nodes * (1 if hardware.devices == "auto" else int(hardware.devices))
+    for key in _trained(configs):
+        config, name, size, one = configs[key], "batch_documents", 1, "document"
+        if key in LANGUAGE_MODELS:
+            name, size, one = "batch_tokens", config.length, f"window of `length: {config.length}`"
+        if (whole := getattr(config, name)) < processes * size:
+            raise UserError(
+                f"{_file(key, getattr(choices, key))}: `{name}: {whole}` is less than one {one} for each of the "
+                f"{processes} processes of {_file('hardware', choices.hardware)}; take at least {processes * size}, or "
+                f"at most {whole // size} devices in all"
             )

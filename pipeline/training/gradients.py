@@ -114,7 +114,7 @@ class GlobalBatch(pl.LightningModule, ABC):
         """Accumulate gradients over the micro batches; returns the mean loss of the global batch."""
         total = torch.zeros((), device=self.device)
         micros = list(self.micro_batches(batch))
-        weights = [1.0] * len(micros)
+        weights = [batch.get("weight", 1.0)] * len(micros)
         if self.sharded is not None and self.sharded.even:  # all processes gather weights together, so equally often
             missing = -(-batch["most"] // self.micro_batch) - len(micros)
             micros, weights = micros + micros[:1] * missing, weights + [0.0] * missing

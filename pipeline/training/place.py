@@ -64,11 +64,11 @@ class Place:
             return int(self.hardware.threads)
         return max(1, usable_processors() // (self.devices if self.device == "cpu" else 1))
 
-    def refuse_idle(self, least: int) -> None:
-        """Refuse more processes than the smallest global batch has sequences or documents."""
-        if least < self.processes:
+    def refuse_idle(self, most: int) -> None:
+        """Refuse processes that find no work: more than the config's global batch has sequences or documents."""
+        if most < self.processes:
             raise UserError(
-                f"hardware: {self.processes} processes for {least} sequences or documents a step; use at most {least} "
+                f"hardware: {self.processes} processes for {most} sequences or documents a step; use at most {most} "
                 "devices in all, or a larger batch"
             )
 

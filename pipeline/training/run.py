@@ -63,7 +63,8 @@ def run_phases(
     """Train all phases, each with one `Trainer.fit`.
 
     `share(phase, step, rank, world)` is a rank's part of a step: a dict with `denominator` (targets of the global
-    batch), `tokens_in_step` (of the global batch) and whatever the module's `micro_batches` reads.
+    batch), `tokens_in_step` (of the global batch) and whatever the module's `micro_batches` reads. Gradients are
+    exchanged in passes through the network, so a rank without work reads something at a `weight` of 0.
     """
     torch.set_num_threads(place.threads)
     if place.hardware.compile:

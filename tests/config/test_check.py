@@ -322,6 +322,46 @@ WRONG = [
             "an LSTM goes on from chunk to chunk; write `overlap: 0`"
         ),
     ),
+    # Processes: each needs something of every step.
+    (
+        edit("configs/hardware/auto.yaml", "auto", "auto\ndevices: 5"),
+        (
+            "configs/pretrain/short.yaml: `batch_tokens: 256` is less than one window of `length: 64` for each of the "
+            "5 processes of configs/hardware/auto.yaml; take at least 320, or at most 4 devices in all"
+        ),
+    ),
+    (
+        both(
+            choose(domain="corpus"),
+            edit("configs/pretrain/short.yaml", "256", "384"),
+            edit("configs/hardware/auto.yaml", "auto", "auto\ndevices: 3\nnodes: 2"),
+        ),
+        (
+            "configs/finetune_lm/short.yaml: `batch_tokens: 256` is less than one window of `length: 64` for each of "
+            "the 6 processes of configs/hardware/auto.yaml; take at least 384, or at most 4 devices in all"
+        ),
+    ),
+    (
+        both(
+            edit("configs/pretrain/short.yaml", "256", "1088"),
+            edit("configs/hardware/auto.yaml", "auto", "auto\nnodes: 17"),
+        ),
+        (
+            "configs/classifier/quick.yaml: `batch_documents: 16` is less than one document for each of the 17 "
+            "processes of configs/hardware/auto.yaml; take at least 17, or at most 16 devices in all"
+        ),
+    ),
+    (
+        both(
+            lambda: Path("configs/classifier/other.yaml").write_text("batch_documents: 3\nchunk_tokens: 64\n") and None,
+            choose(scratch="other"),
+            edit("configs/hardware/auto.yaml", "auto", "auto\ndevices: 4"),
+        ),
+        (
+            "configs/classifier/other.yaml: `batch_documents: 3` is less than one document for each of the 4 "
+            "processes of configs/hardware/auto.yaml; take at least 4, or at most 3 devices in all"
+        ),
+    ),
     # Spans: half of 128 tokens, one by one, are 129 with <bos>; and a row of 256 has no sentinels for so many.
     (
         both(
@@ -384,6 +424,19 @@ def test_a_stage_that_will_not_train_is_asked_nothing(key: str, data: str, lines
     edit("configs/model/small.yaml", "layers", "dropout: 0.25\nlayers")()
     edit(f"configs/{key}/short.yaml", "length: 64", lines)()
     with pytest.raises(UserError, match=f"configs/{key}/short.yaml: "):
+        check_all()
+    choose(**{data: "none"})()
+    check_all()
+
+
+@pytest.mark.parametrize(
+    ("key", "data", "other"), [("pretrain", "generic", "finetune_lm"), ("finetune_lm", "domain", "pretrain")]
+)
+def test_a_stage_that_will_not_train_needs_no_work_for_its_processes(key: str, data: str, other: str) -> None:
+    choose(domain="corpus")()
+    edit(f"configs/{other}/short.yaml", "256", "512")()
+    edit("configs/hardware/auto.yaml", "auto", "auto\ndevices: 8")()
+    with pytest.raises(UserError, match=f"configs/{key}/short.yaml: `batch_tokens: 256`"):
         check_all()
     choose(**{data: "none"})()
     check_all()
