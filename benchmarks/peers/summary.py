@@ -16,8 +16,8 @@ from pipeline.base.errors import UserError
 from pipeline.base.process import run_stage
 
 TITLES = {"agnews": "AG News", "trec": "TREC-6", "imdb": "IMDb"}  # in the table's order
-PEER = "fastai"
-HEADERS = ("corpus", "labels", "from scratch", "fastai ULMFiT", *OURS, "best linear model")
+NEURAL = {"fastai ULMFiT": "fastai", "Trainer, GPT-2": "transformers"}  # column -> its name among the peers
+HEADERS = ("corpus", "labels", "from scratch", *NEURAL, *OURS, "best linear model")
 
 
 def main() -> None:
@@ -25,18 +25,18 @@ def main() -> None:
     cells = read_json(RESULT).get("cells", [])
     if not cells:
         raise UserError("no rows are kept; run the study: `python -m benchmarks.studies.repro low_shot`")
-    print_table(HEADERS, rows(cells, answered(PEER)), markdown=True)
+    print_table(HEADERS, rows(cells, [answered(peer) for peer in NEURAL.values()]), markdown=True)
 
 
-def rows(cells: Sequence[dict[str, Any]], peer: Drawn) -> Iterator[list[str]]:
+def rows(cells: Sequence[dict[str, Any]], peers: Sequence[Drawn]) -> Iterator[list[str]]:
     """A line for each cell; the corpus stands in its first one."""
     for corpus, title in TITLES.items():
         for cell in (one for one in cells if one["corpus"] == corpus):
             systems = cell["systems"]
-            theirs = list(peer.get((corpus, cell["labels"]), {}).values())
+            theirs = [list(drawn.get((corpus, cell["labels"]), {}).values()) for drawn in peers]
             found = [
                 systems.get("scratch"),
-                dict(zip(("mean", "sd"), spread(theirs), strict=True)) if theirs else None,
+                *(dict(zip(("mean", "sd"), spread(errors), strict=True)) if errors else None for errors in theirs),
                 *(first_of(cell, names) for names in OURS.values()),
                 systems.get(cell.get("best_linear")),
             ]
