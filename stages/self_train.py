@@ -10,7 +10,7 @@ from pipeline.base.files import read_json
 from pipeline.base.process import run_stage
 from pipeline.classifier.data import Task
 from pipeline.classifier.network import classifier_network
-from pipeline.classifier.student import Unlabelled, reason_not_to, taught
+from pipeline.classifier.student import Unlabelled, reason_not_to, taught, too_few
 from pipeline.classifier.train import ClassifierRun, leave_out
 from pipeline.config.blend import FOLDER as BLEND
 from pipeline.config.chosen import chosen
@@ -35,11 +35,11 @@ def main(direction: str, goal: str = "train") -> None:
     config, hardware = chosen("self_train", SelfTrainConfig), chosen("hardware", HardwareConfig).alone()
     out, results = TEACHER / FOLDER / direction, Path("results/self_train") / direction
     multilabel = read_json(TASK / "labels.json")["multilabel"]
-    why = reason_not_to(config, multilabel=multilabel, unlabelled=1, labelled=1)  # whatever their numbers are
+    why = reason_not_to(config, multilabel=multilabel)
     if why is None:
         labelled = list(read_texts(TASK / "train.parquet"))
         unlabelled = Unlabelled.among(DOMAIN / "train.parquet", labelled, config.documents)
-        why = reason_not_to(config, multilabel=multilabel, unlabelled=unlabelled.there, labelled=len(labelled))
+        why = too_few(config, unlabelled=unlabelled.there, labelled=len(labelled))
     if why is not None:
         leave_out(out, results, goal, why)
         return

@@ -103,6 +103,15 @@ def read_json(path: Path | str) -> Any:
         raise UserError(f"{path}: is damaged ({error}); delete it and run `dvc repro` again") from error
 
 
+def read_config(path: Path, kind: str) -> dict[str, Any]:
+    """The config.json beside what a stage has made, which must say that it is of this `kind`."""
+    config = read_json(path)
+    found = config.get("kind", "unknown") if isinstance(config, dict) else "unknown"
+    if found != kind:
+        raise UserError(f"{path}: is of kind {found}, but a {kind} is needed here; choose another folder")
+    return dict(config)
+
+
 def sha256(path: Path | str) -> str:
     """Hex digest of a file's bytes, read in blocks."""
     with Path(path).open("rb") as file:

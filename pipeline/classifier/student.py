@@ -45,12 +45,17 @@ def spread(documents: int, most: int) -> list[int]:
     return [place * documents // most for place in range(most)] if most < documents else list(range(documents))
 
 
-def reason_not_to(config: SelfTrainConfig, *, multilabel: bool, unlabelled: int, labelled: int) -> str | None:
-    """Why there is no student, if there is none; `unlabelled`: documents there are, not those that are taken."""
+def reason_not_to(config: SelfTrainConfig, *, multilabel: bool) -> str | None:
+    """Why there is no student, if there is none whatever the number of documents."""
     if config.documents == 0:
         return "`documents: 0`: no student"
     if multilabel:
         return "several labels a document: no student"
+    return None
+
+
+def too_few(config: SelfTrainConfig, *, unlabelled: int, labelled: int) -> str | None:
+    """Whether there are too few documents for a student, and of which; `unlabelled`: there are, not are taken."""
     if unlabelled < labelled:
         return f"{unlabelled:,} unlabelled documents for {labelled:,} labelled ones: no student"
     if config.documents < labelled:

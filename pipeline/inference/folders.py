@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.base.errors import UserError
-from pipeline.base.files import read_json
+from pipeline.base.files import read_config
 from pipeline.config.blend import FOLDER as BLEND
 
 CONFIG, KIND = "config.json", "classifier"
@@ -20,10 +20,7 @@ def classifiers_in(folder: Path) -> list[Path]:
     if not found:
         raise holds_none(folder)
     for one in found:
-        config = read_json(one / CONFIG)
-        kind = config.get("kind", "unknown") if isinstance(config, dict) else "unknown"
-        if kind != KIND:
-            raise UserError(f"{one / CONFIG}: is of kind {kind}, but a {KIND} is needed here; choose another folder")
+        read_config(one / CONFIG, KIND)
     return found
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from tokenizers import Tokenizer
 from torch import nn
 
+from pipeline.base import files
 from pipeline.base.errors import UserError, suggest
-from pipeline.base.files import read_json, sha256, whole_folder, write_json
+from pipeline.base.files import sha256, whole_folder, write_json
 from pipeline.config.read import parse
 from pipeline.interop.tensors import load_tensors, save_tensors
 from pipeline.models.build import Network, new_network
@@ -90,10 +91,7 @@ def read_config(folder: Path, kind: str) -> dict[str, Any]:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; run the stage that makes it (`dvc repro`)")
     path = folder / CONFIG
-    config = read_json(path)
-    if not isinstance(config, dict) or config.get("kind") != kind:
-        found = config.get("kind", "unknown") if isinstance(config, dict) else "unknown"
-        raise UserError(f"{path}: is of kind {found}, but a {kind} is needed here; choose another folder")
+    config = files.read_config(path, kind)
     for key in ("model", "vocabulary", "direction", "tokenizer"):
         if key not in config:
             raise UserError(f"{path}: key `{key}` is missing; {suggest(key, config)}")

@@ -11,7 +11,7 @@ import torch
 from pipeline.base.files import read_json
 from pipeline.classifier.data import LabelledDocuments, Task
 from pipeline.classifier.network import ClassifierNetwork, classifier_network
-from pipeline.classifier.student import reason_not_to, spread, taught
+from pipeline.classifier.student import reason_not_to, spread, taught, too_few
 from pipeline.config.choices import SCHEMAS
 from pipeline.config.chosen import CONFIGS, FOLDERS
 from pipeline.config.classifier import ClassifierConfig
@@ -146,13 +146,12 @@ def _student(
 ) -> Stage:
     """Some of the domain's documents behind the labelled ones, which the teacher has read before."""
     config, domain = configs["self_train"], prepared.corpus("domain", "train")
-    why, known, read = reason_not_to(config, multilabel=False, unlabelled=1, labelled=1), None, 0
+    why, known, read = reason_not_to(config, multilabel=task is not None and task.multilabel), None, 0
     if configs["domain"].path == "none":
         why = "no domain corpus"
-    elif task is not None and domain is not None:
+    elif why is None and task is not None and domain is not None:
         rows = np.array(spread(domain.documents, config.documents), dtype=np.int64)
-        counts = {"unlabelled": domain.documents, "labelled": len(task.train)}
-        why = reason_not_to(config, multilabel=task.multilabel, **counts)
+        why = too_few(config, unlabelled=domain.documents, labelled=len(task.train))
         known = None if why else taught(task, domain, rows, np.zeros((len(rows), len(task.labels))))
         read = _tokens(domain, configs["classifier"].max_tokens, config.documents)
     found = _classifier(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipeline.classifier.data import InMemory, LabelledDocuments, Task
-from pipeline.classifier.student import Unlabelled, reason_not_to, taught
+from pipeline.classifier.student import Unlabelled, taught, too_few
 from pipeline.config.self_train import SelfTrainConfig
 
 
@@ -51,7 +51,7 @@ def test_labelled_documents_take_no_place_of_the_others(domain: Path) -> None:
 )
 def test_why_there_is_no_student_is_told_by_what_decides(there: int, documents: int, why: str | None) -> None:
     config = SelfTrainConfig(documents=documents)
-    assert reason_not_to(config, multilabel=False, unlabelled=there, labelled=60) == why
+    assert too_few(config, unlabelled=there, labelled=60) == why
 
 
 def test_the_teachers_word_stands_behind_the_labels() -> None:
