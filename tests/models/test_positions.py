@@ -136,8 +136,6 @@ def test_transformer_xl_without_keys_that_follow_scores_the_others_alike(tiny) -
     seen_TS = torch.ones(5, 8, dtype=torch.bool).tril(3)
     torch.testing.assert_close(behind[..., seen_TS], both[..., seen_TS])
     model = build(tiny(positions="transformer_xl"), 50, seed=1)
-    tokens_BT = torch.arange(12)[None] % 50
-    changed_BT = tokens_BT.clone()
-    changed_BT[0, 3] = 40
-    first = [model(rows_BT, prefix_B=torch.tensor([4]))[0, 0] for rows_BT in (tokens_BT, changed_BT)]
-    assert not torch.allclose(*first)
+    tokens_BT = torch.arange(12)[None]
+    all_seen = model(tokens_BT, prefix_B=torch.tensor([12]))
+    torch.testing.assert_close(all_seen, model(tokens_BT, causal=False), atol=1e-5, rtol=1e-5)
